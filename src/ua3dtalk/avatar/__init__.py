@@ -1,0 +1,1 @@
+"""Planes, codebooks, ensembles, fusion and heads: the motion of the Gaussians (modules E and U)."""

@@ -1,0 +1,1 @@
+"""Errors, configuration, checkpoints, progress and device choice: what every stage shares."""

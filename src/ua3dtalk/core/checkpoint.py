@@ -1,0 +1,97 @@
+"""Tensors on disk: safetensors with a JSON header of our own. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.files import atomic_path
+
+SCHEMA_VERSION = 1
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, header: Mapping[str, Any]) -> None:
+    """Write named tensors and a JSON header in one atomic step.
+
+    Args:
+        path: Target, ``*.safetensors``.
+        tensors: Name to tensor, any device.
+        kind: What the file holds, e.g. ``"avatar.branch"``; checked when it is read.
+        header: JSON-serialisable facts (configuration, provenance).
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    meta = {
+        "schema": str(SCHEMA_VERSION),
+        "kind": kind,
+        "header": json.dumps(dict(header)),
+        "sha256": _digest(plain),
+    }
+    with atomic_path(path) as partial:
+        save_file(plain, partial, metadata=meta)
+
+
+def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what ``save_tensors`` wrote, verified.
+
+    Returns:
+        The tensors by name (CPU) and the header.
+
+    Raises:
+        UserError: missing, damaged, of another kind or schema, or altered since it was written.
+    """
+    if not path.exists():
+        raise UserError(f"{path} does not exist.", "Run the stage that writes it first.")
+    try:
+        with safe_open(path, framework="pt") as handle:
+            meta = handle.metadata() or {}
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as safetensors ({error}).", "It is damaged; make it again.") from error
+    if meta.get("schema") != str(SCHEMA_VERSION):
+        raise UserError(
+            f"{path} has schema {meta.get('schema')!r}, this version reads {SCHEMA_VERSION!r}.",
+            "Make it again with this version.",
+        )
+    if meta.get("kind") != kind:
+        raise UserError(f"{path} holds {meta.get('kind')!r}, expected {kind!r}.", "Check the path.")
+    if meta.get("sha256") != _digest(tensors):
+        raise UserError(f"{path} was altered after it was written (hash mismatch).", "Make it again.")
+    return tensors, json.loads(meta.get("header", "{}"))
+
+
+def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Copy tensors into a module built from the same configuration; every name, shape and dtype must agree.
+
+    Raises:
+        UserError: a tensor is missing, extra, or of another shape or dtype; the message names it.
+    """
+    template = module.state_dict()
+    missing, extra = sorted(set(template) - set(tensors)), sorted(set(tensors) - set(template))
+    if missing or extra:
+        raise UserError(f"{where} does not fit: missing {missing[:3]}, unexpected {extra[:3]}.", "Make it again.")
+    for name, want in template.items():
+        got = tensors[name]
+        if got.shape != want.shape or got.dtype != want.dtype:
+            raise UserError(
+                f"{where}: {name} is {tuple(got.shape)} {got.dtype}, expected {tuple(want.shape)} {want.dtype}.",
+                "It was made with another configuration.",
+            )
+    module.load_state_dict(dict(tensors), strict=True)

@@ -1,0 +1,67 @@
+"""Configurations are nested frozen dataclasses; here they go to and from plain JSON values."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from ua3dtalk.core.errors import UserError
+
+T = TypeVar("T")
+
+
+def to_plain(value: Any) -> Any:
+    """A configuration as JSON-serialisable values (dict, list, str, int, float, bool, None)."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [to_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): to_plain(v) for k, v in value.items()}
+    return value
+
+
+def from_plain(cls: type[T], plain: Any, where: str = "") -> T:
+    """The dataclass ``cls`` from what ``to_plain`` made of it.
+
+    Raises:
+        UserError: a field is unknown, missing or of another type; the message names its path.
+    """
+    if not isinstance(plain, Mapping):
+        raise UserError(f"{where or cls.__name__} must be an object of named fields, got {type(plain).__name__}.")
+    hints = typing.get_type_hints(cls)
+    names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(plain) - names)
+    if unknown:
+        raise UserError(f"{where or cls.__name__} has unknown fields {unknown}.", "It was written by another version.")
+    kwargs = {name: _value(hints[name], plain[name], f"{where}.{name}".lstrip(".")) for name in plain}
+    try:
+        return cls(**kwargs)
+    except TypeError as error:
+        raise UserError(f"{where or cls.__name__} is incomplete: {error}.") from error
+
+
+def _value(hint: Any, plain: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        options = [a for a in typing.get_args(hint) if a is not type(None)]
+        if plain is None:
+            return None
+        return _value(options[0], plain, where) if len(options) == 1 else plain
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_plain(hint, plain, where)
+    if origin is tuple:
+        args = typing.get_args(hint)
+        if not isinstance(plain, (list, tuple)):
+            raise UserError(f"{where} must be a list, got {plain!r}.")
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_value(args[0], v, where) for v in plain)
+        return tuple(_value(a, v, where) for a, v in zip(args, plain, strict=True))
+    if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
+        return float(plain)
+    if hint in (int, float, str, bool) and (not isinstance(plain, hint) or (hint is int and isinstance(plain, bool))):
+        raise UserError(f"{where} must be {hint.__name__}, got {plain!r}.")
+    return plain

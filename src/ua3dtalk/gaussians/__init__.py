@@ -1,0 +1,1 @@
+"""The set of 3D Gaussians: parameters, initialisation, densification."""

@@ -1,0 +1,1 @@
+"""Video, audio and image files, in and out."""

@@ -1,0 +1,1 @@
+"""From sound to content, style and emotion (modules P and E)."""

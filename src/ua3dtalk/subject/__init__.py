@@ -1,0 +1,1 @@
+"""The subject folder: one speaker, prepared; and the embedded synthetic subject."""

@@ -1,0 +1,1 @@
+"""New speech to video."""

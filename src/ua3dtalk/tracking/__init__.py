@@ -1,0 +1,1 @@
+"""From video to landmarks, head pose, parsing, expression, background and torso."""

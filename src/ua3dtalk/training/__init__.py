@@ -1,0 +1,1 @@
+"""Losses, schedules, the loop, and the stages that run on it."""
