@@ -1,0 +1,51 @@
+# Set-up, checks, tests and the demo. Needs Python 3.10-3.12 (with venv) and make; no compiler, ffmpeg, OpenGL or GPU.
+SHELL := bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-done
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help setup test lint pytest format demo clean
+
+help:
+	@echo "make setup   create $(VENV) and install everything (once)"
+	@echo "make demo    make a small talking avatar from the embedded subject, into demo/"
+	@echo "make test    lint and all tests"
+	@echo "make lint    ruff, import contracts, pyright"
+	@echo "make format  rewrite the sources in house style"
+	@echo "make clean   remove $(VENV) and caches"
+
+setup: $(STAMP)
+
+# MediaPipe comes last and by itself: its own requirements name the OpenCV build that needs libGL, and jax, unused here.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 found; install one or call: make PYTHON=/path/to/python"; exit 2; }
+	@echo "setup: creating $(VENV) with $$($(PYTHON) --version) (a few minutes, about 2 GB)"
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing; on Debian: apt install python3-venv"; exit 2; }
+	@$(PIP) --editable '.[dev]'
+	@$(PIP) --no-deps mediapipe
+	@touch $@
+	@echo "setup: done"
+
+test: lint pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pyright
+
+pytest: setup
+	$(BIN)/python -m pytest
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo: setup
+	$(BIN)/ua3dtalk demo --out demo
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
