@@ -32,7 +32,7 @@ def _blur(image: np.ndarray) -> np.ndarray:
 
 
 @njit(parallel=True, cache=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
-def _ssim_maps(mx, my, xx, yy, xy, scale, row_sums, g_mean, g_square, g_cross):  # noqa: ANN001, ANN202
+def _ssim_maps(mx, my, xx, yy, xy, scale, row_sums, g_mean, g_square, g_cross):
     """Per-pixel SSIM (summed by row) and its derivatives to the three filtered maps; zero where the window leaves."""
     height, width, channels = mx.shape
     c1, c2 = np.float32(C1), np.float32(C2)
@@ -78,9 +78,7 @@ class _Photometric(torch.autograd.Function):
             count = (height - 2 * _HALF) * (width - 2 * _HALF) * channels
             maps = [np.empty_like(x) for _ in range(3)]
             rows = np.empty(height)
-            _ssim_maps(
-                _blur(x), _blur(y), _blur(x * x), _blur(y * y), _blur(x * y), np.float32(1 / count), rows, *maps
-            )
+            _ssim_maps(_blur(x), _blur(y), _blur(x * x), _blur(y * y), _blur(x * y), np.float32(1 / count), rows, *maps)
             similarity = math.fsum(rows) / count
             gradient = gradient - dssim * (_blur(maps[0]) + 2 * x * _blur(maps[1]) + y * _blur(maps[2]))
         ctx.gradient = torch.from_numpy(gradient.astype(np.float32))

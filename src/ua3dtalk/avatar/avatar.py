@@ -1,0 +1,146 @@
+"""The avatar: layers, camera, priors and a loop of poses; renders one frame at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from ua3dtalk.avatar.branch import Motion, StaticFeatures
+from ua3dtalk.avatar.conditions import Conditions
+from ua3dtalk.avatar.layer import AvatarLayer
+from ua3dtalk.avatar.pose_loop import PoseLoop
+from ua3dtalk.geometry.camera import Camera
+from ua3dtalk.priors.pipeline import Priors
+from ua3dtalk.render.compositing import over
+from ua3dtalk.render.rasterizer import Rasterizer
+from ua3dtalk.render.types import RenderOutput
+
+MOTION_KINDS = ("full", "mesh", "none")
+
+
+@dataclass(frozen=True)
+class AvatarFrame:
+    """One rendered frame."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    """RGB."""
+    deviation: Float[np.ndarray, "h w"] | None
+    """Fused standard deviation splatted over the head (latent units), 0 where there is no head."""
+    uncertainty: float | None
+    """Mean of ``deviation`` over the head."""
+    streams: dict[str, dict[str, float]] | None
+    """Per stream: mean aleatoric, epistemic, conflict and trust over the face."""
+
+
+class Avatar:
+    """A trained avatar, ready to render. Its networks are never changed here.
+
+    Args:
+        layers: ``face`` and, where the subject showed one, ``mouth``.
+        intrinsics: Pinhole intrinsics in pixels, ``[3, 3]``.
+        size: Width and height in pixels.
+        loop: Poses, torso and upper-face signals to speak with.
+        priors: Content, style and emotion models.
+        rasterizer: Back-end.
+        device: Where to compute.
+    """
+
+    def __init__(
+        self,
+        layers: dict[str, AvatarLayer],
+        intrinsics: Float[np.ndarray, "3 3"],
+        size: tuple[int, int],
+        loop: PoseLoop,
+        priors: Priors,
+        rasterizer: Rasterizer,
+        device: torch.device,
+    ) -> None:
+        self.layers = {name: layer.to(device).eval() for name, layer in layers.items()}
+        self.K = intrinsics
+        self.width, self.height = size
+        self.loop = loop
+        self.priors = priors
+        self.rasterizer = rasterizer
+        self.device = device
+        self._static: dict[str, StaticFeatures] = {}
+
+    def render(
+        self,
+        conditions: Conditions,
+        viewmat: Float[np.ndarray, "4 4"],
+        torso_index: int,
+        want_maps: bool = False,
+    ) -> AvatarFrame:
+        """One frame in front of torso ``torso_index`` of the loop. Arguments as in ``render_over``."""
+        return self.render_over(conditions, viewmat, self.loop.behind(torso_index), want_maps)
+
+    @torch.no_grad()
+    def render_over(
+        self,
+        conditions: Conditions,
+        viewmat: Float[np.ndarray, "4 4"],
+        behind: Float[np.ndarray, "h w 3"],
+        want_maps: bool = False,
+        motion: str = "full",
+    ) -> AvatarFrame:
+        """One frame over a given picture: mouth over it, face over both (DESIGN §7, composite).
+
+        Args:
+            conditions: What drives the frame.
+            viewmat: World to camera.
+            behind: Torso over background, [0, 1].
+            want_maps: Also splat the uncertainty.
+            motion: ``full``; ``mesh`` for the mesh motion alone; ``none`` for the static head.
+        """
+        if motion not in MOTION_KINDS:
+            raise ValueError(f"`motion` must be one of {MOTION_KINDS}, got {motion!r}.")
+        conditions = conditions.to(self.device)
+        camera = self.camera(viewmat)
+        image = torch.from_numpy(behind).to(self.device)
+        deviation, streams = None, None
+        for name in ("mouth", "face"):
+            if name not in self.layers:
+                continue
+            moved = self._motion(name, conditions, motion, want_maps and name == "face")
+            out = self._draw(name, moved, camera)
+            image = over(out.rgb, out.alpha, image)
+            if moved is not None and moved.maps is not None:
+                deviation = out.extras[..., 0].cpu().numpy()
+                streams = moved.maps.stream_means()
+        pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+        mean = None if deviation is None else float(deviation.sum() / max(float((deviation > 0).sum()), 1.0))
+        return AvatarFrame(pixels, deviation, mean, streams)
+
+    def camera(self, viewmat: Float[np.ndarray, "4 4"]) -> Camera:
+        """The avatar's camera at a pose."""
+        to = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32)).to(self.device)  # noqa: E731
+        return Camera(to(viewmat), to(self.K), self.width, self.height)
+
+    def _motion(self, name: str, conditions: Conditions, kind: str, want_maps: bool) -> Motion | None:
+        layer = self.layers[name]
+        if kind == "none":
+            return None
+        if kind == "mesh":
+            return layer.motion.mesh_motion(layer.mesh_basis, conditions)
+        if name not in self._static:
+            self._static[name] = layer.motion.prepare_static(layer.gaussians.means.detach())
+        return layer.motion(
+            layer.gaussians.means,
+            layer.mesh_basis,
+            conditions,
+            mode="ensemble",
+            static=self._static[name],
+            want_maps=want_maps,
+        )
+
+    def _draw(self, name: str, motion: Motion | None, camera: Camera) -> RenderOutput:
+        layer = self.layers[name]
+        extras: Tensor | None = None
+        if motion is not None and motion.maps is not None:
+            extras = motion.maps.fused_deviation[:, None]
+        splats = layer.splats(motion)
+        return self.rasterizer(splats, camera, sh_degree=layer.gaussians.sh_degree, extras=extras)

@@ -1,0 +1,120 @@
+"""The avatar folder: ``avatar.json``, safetensors and the loop's pictures. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from ua3dtalk.avatar.avatar import Avatar
+from ua3dtalk.avatar.branch import BranchConfig
+from ua3dtalk.avatar.layer import AvatarLayer
+from ua3dtalk.avatar.pose_loop import calmest_stretch, load_loop, save_loop
+from ua3dtalk.core.checkpoint import SCHEMA_VERSION, load_into, load_tensors, save_tensors
+from ua3dtalk.core.config import from_plain, to_plain
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.files import read_json, write_json
+from ua3dtalk.priors.pipeline import Priors
+from ua3dtalk.render.rasterizer import Rasterizer
+from ua3dtalk.subject.store import Subject
+
+INDEX = "avatar.json"
+LAYER_KIND = "avatar.layer"
+POSES_KIND = "avatar.poses"
+
+
+def save_avatar(
+    folder: Path,
+    subject: Subject,
+    layers: Mapping[str, AvatarLayer],
+    viewmats: Float[np.ndarray, "t 4 4"],
+    train_frames: np.ndarray,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write a trained avatar; ``avatar.json`` comes last, so that a folder with it is complete.
+
+    Args:
+        folder: Target.
+        subject: Where it was learnt from; its priors and loop are copied.
+        layers: Trained layers by name.
+        viewmats: Refined poses of all frames.
+        train_frames: Frames the loop may be taken from.
+        facts: Configuration, commit, seed, back-end, metrics (JSON-serialisable).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, layer in layers.items():
+        header = {"config": to_plain(layer.motion.config)}
+        save_tensors(folder / f"{name}.safetensors", layer.state_dict(), kind=LAYER_KIND, header=header)
+    poses = {"viewmats": torch.from_numpy(np.ascontiguousarray(viewmats))}
+    save_tensors(folder / "poses.safetensors", poses, kind=POSES_KIND, header={})
+    shutil.copyfile(subject.folder / "priors.safetensors", folder / "priors.safetensors")
+    save_loop(folder / "loop", subject, viewmats, calmest_stretch(viewmats, train_frames))
+    index = {
+        "schema": SCHEMA_VERSION,
+        "layers": sorted(layers),
+        "width": subject.width,
+        "height": subject.height,
+        "intrinsics": subject.track().K.tolist(),
+        "subject_sha256": subject.source_sha256,
+        "subject_folder": str(subject.folder.resolve()),
+        **facts,
+    }
+    write_json(folder / INDEX, index)
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """``avatar.json``, checked.
+
+    Raises:
+        UserError: this is no avatar folder, training is not finished, or it has another schema.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder.", "Give the --out folder of `ua3dtalk train`.")
+    if not (folder / INDEX).exists():
+        raise UserError(f"{folder} has no {INDEX}: it is no avatar, or its training has not finished.", "Train it.")
+    index = read_json(folder / INDEX)
+    if not isinstance(index, dict) or index.get("schema") != SCHEMA_VERSION:
+        found = index.get("schema") if isinstance(index, dict) else None
+        raise UserError(f"{folder / INDEX} has schema {found!r}, this version reads {SCHEMA_VERSION}.", "Train again.")
+    return index
+
+
+def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device) -> Avatar:
+    """Read an avatar.
+
+    Raises:
+        UserError: a file is missing, damaged, altered, or of another version; the message names it.
+    """
+    index = read_index(folder)
+    layers = {name: load_layer(folder / f"{name}.safetensors") for name in index["layers"]}
+    return Avatar(
+        layers,
+        np.array(index["intrinsics"], np.float64),
+        (int(index["width"]), int(index["height"])),
+        load_loop(folder / "loop"),
+        Priors.load(folder / "priors.safetensors"),
+        rasterizer,
+        device,
+    )
+
+
+def load_layer(path: Path) -> AvatarLayer:
+    """Read one layer into a template of its stored configuration."""
+    tensors, header = load_tensors(path, kind=LAYER_KIND)
+    config = from_plain(BranchConfig, header["config"], where=path.name)
+    if "gaussians.sh" not in tensors:
+        raise UserError(f"{path} holds no Gaussians.", "Train again.")
+    n, harmonics = tensors["gaussians.sh"].shape[:2]
+    layer = AvatarLayer.template(n, int(harmonics**0.5) - 1, config)
+    load_into(layer, tensors, str(path))
+    return layer
+
+
+def load_poses(folder: Path) -> Float[np.ndarray, "t 4 4"]:
+    """Refined poses of all frames of the subject."""
+    return load_tensors(folder / "poses.safetensors", kind=POSES_KIND)[0]["viewmats"].numpy()

@@ -1,0 +1,124 @@
+"""One training step: sample → move → render → named losses → backward → finite check → optimizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ua3dtalk.avatar.branch import FusionMode, Motion
+from ua3dtalk.avatar.conditions import Conditions
+from ua3dtalk.avatar.layer import AvatarLayer
+from ua3dtalk.geometry.camera import Camera
+from ua3dtalk.render.compositing import over
+from ua3dtalk.render.types import RenderOutput
+from ua3dtalk.training.config import StageConfig
+from ua3dtalk.training.losses import check_finite, image_losses, likelihood_loss, motion_losses, mouth_losses
+from ua3dtalk.training.optimizers import LayerOptimizer
+from ua3dtalk.training.run import TrainingRun
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What the schedule says about this step."""
+
+    frame: int
+    conditions: Conditions
+    mode: FusionMode
+    moving: bool
+    """Whether the motion networks take part, or the mesh motion alone."""
+    sh_degree: int
+    progress: float
+    background: Tensor
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step reports."""
+
+    terms: dict[str, float]
+    densification: dict[str, Any]
+    """Per layer, what the densifier needs."""
+
+
+def training_step(
+    run: TrainingRun, stage: StageConfig, plan: StepPlan, optimizers: dict[str, LayerOptimizer]
+) -> StepResult:
+    """Run one step of a stage.
+
+    Args:
+        run: Layers, data and randomness.
+        stage: What is trained.
+        plan: What this step does.
+        optimizers: One per trained layer.
+
+    Raises:
+        FloatingPointError: a loss or a gradient is not finite; nothing was changed.
+    """
+    region = {("mouth",): "mouth", ("face",): "face"}.get(stage.branches, "head")
+    target = run.targets.target(plan.frame, region)
+    rendered: dict[str, RenderOutput] = {}
+    terms: dict[str, Tensor] = {}
+    for name in stage.branches:
+        layer = run.layers[name]
+        motion = animate(layer, plan, run.generator)
+        rendered[name] = render_layer(run, layer, motion, target.camera, plan)
+        if plan.moving:
+            terms |= {f"{name}.{key}": value for key, value in motion_losses(motion, run.config.losses).items()}
+    rgb, alpha = composite(rendered)
+    losses = mouth_losses if region == "mouth" else image_losses
+    terms |= losses(rgb, alpha, target, plan.background, run.config.losses)
+    face = rendered.get("face")
+    if face is not None and face.extras.shape[-1] == 1:
+        error = (rgb - target.image * target.mask).abs().mean(-1)
+        terms["likelihood"] = likelihood_loss(error, face.extras[..., 0], face.alpha.detach(), run.config.losses)
+    check_finite(terms)
+    for optimizer in optimizers.values():
+        optimizer.zero_grad()
+    torch.stack(list(terms.values())).sum().backward()
+    for name in stage.branches:
+        check_gradients(name, run.layers[name])
+    for optimizer in optimizers.values():
+        optimizer.step(plan.progress, plan.moving)
+    info = {name: out.means2d.strategy_info(target.camera) for name, out in rendered.items()} if stage.densify else {}
+    return StepResult({name: float(value.detach()) for name, value in terms.items()}, info)
+
+
+def animate(layer: AvatarLayer, plan: StepPlan, generator: torch.Generator) -> Motion:
+    """Motion of a layer for the conditions of this step."""
+    means = layer.gaussians.means.detach()
+    if not plan.moving:
+        return layer.motion.mesh_motion(layer.mesh_basis, plan.conditions)
+    maps = plan.mode == "ensemble" and layer.motion.config.name == "face"
+    return layer.motion(means, layer.mesh_basis, plan.conditions, mode=plan.mode, generator=generator, want_maps=maps)
+
+
+def render_layer(run: TrainingRun, layer: AvatarLayer, motion: Motion, camera: Camera, plan: StepPlan) -> RenderOutput:
+    """Render one layer; in the ensemble phase with its fused standard deviation as an extra channel."""
+    extras = None
+    if motion.maps is not None:
+        extras = motion.maps.fused_deviation[:, None]
+    return run.rasterizer(layer.splats(motion), camera, sh_degree=plan.sh_degree, extras=extras)
+
+
+def composite(rendered: dict[str, RenderOutput]) -> tuple[Tensor, Tensor]:
+    """Face over mouth: premultiplied colour and coverage."""
+    if len(rendered) == 1:
+        only = next(iter(rendered.values()))
+        return only.rgb, only.alpha
+    face, mouth = rendered["face"], rendered["mouth"]
+    rgb = over(face.rgb, face.alpha, mouth.rgb)
+    return rgb, face.alpha + (1 - face.alpha) * mouth.alpha
+
+
+def check_gradients(name: str, layer: AvatarLayer) -> None:
+    """Raise before the optimizer step where a gradient is not finite.
+
+    Raises:
+        FloatingPointError: names the parameter.
+    """
+    for key, parameter in layer.named_parameters():
+        if parameter.grad is not None and not bool(torch.isfinite(parameter.grad.sum())):
+            raise FloatingPointError(f"Gradient of {name}.{key} is not finite; the last good checkpoint is kept.")
