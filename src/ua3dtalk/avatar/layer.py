@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ua3dtalk.avatar.branch import Branch, BranchConfig, Motion
@@ -36,7 +36,7 @@ class AvatarLayer(nn.Module):
         gaussians: GaussianSet,
         config: BranchConfig,
         track: TrackData,
-        triangles: Tensor,
+        triangles: Int[Tensor, "f 3"],
         generator: torch.Generator,
     ) -> AvatarLayer:
         """A fresh layer, bound to the tracked mesh.

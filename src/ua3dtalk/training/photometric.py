@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, no_type_check
 
 import cv2
 import numpy as np
@@ -32,6 +32,7 @@ def _blur(image: np.ndarray) -> np.ndarray:
 
 
 @njit(parallel=True, cache=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
+@no_type_check  # the type checker of the tests would hand numba a wrapped function
 def _ssim_maps(mx, my, xx, yy, xy, scale, row_sums, g_mean, g_square, g_cross):
     """Per-pixel SSIM (summed by row) and its derivatives to the three filtered maps; zero where the window leaves."""
     height, width, channels = mx.shape
@@ -98,9 +99,9 @@ def photometric_loss(
 ) -> Float[Tensor, ""]:
     """``(1 − dssim) · mean(weight · |image − target|) + dssim · (1 − SSIM)`` (3DGS, equation 7; DESIGN §9).
 
-    SSIM uses the 11×11 Gaussian window of σ 1.5 and counts only pixels whose window lies inside. Images smaller than the
-    window have no SSIM term (a three-pixel mouth must not crash). Gradients flow to ``image`` only. On a CUDA tensor
-    the same formula runs in plain torch.
+    SSIM uses the 11×11 Gaussian window of σ 1.5 and counts only pixels whose window lies inside. Images smaller than
+    the window have no SSIM term (a three-pixel mouth must not crash). Gradients flow to ``image`` only. On a CUDA
+    tensor the same formula runs in plain torch.
 
     Args:
         image: Rendered, [0, 1].
