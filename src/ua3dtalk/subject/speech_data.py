@@ -1,0 +1,108 @@
+"""Speech features of a recording, on the picture's time axis. A audio frames (100 Hz), T video frames (25 fps)."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.files import atomic_path
+
+NUM_PHONES = 42
+NUM_MEL = 80
+WINDOW_STEPS = 16
+STEP_S = 0.02
+AGAIN = "Run `ua3dtalk prepare` again."
+
+
+@dataclass(frozen=True)
+class SpeechFeatures:
+    """Phone posteriors and log-mel of one recording; frame ``a`` is centred on ``a / rate_hz`` seconds."""
+
+    phones: Float32[np.ndarray, "a 42"]
+    """Posterior of each phone; rows sum to 1."""
+    mel: Float32[np.ndarray, "a 80"]
+    """Natural logarithm of the mel power spectrum; the floor is log(1e-6)."""
+    encoder: str
+    """Name and hash of the encoder; features of different encoders do not mix."""
+    rate_hz: float = 100.0
+    """Frames per second."""
+
+    def __post_init__(self) -> None:
+        if len(self.phones) != len(self.mel) or not len(self.mel):
+            raise ValueError(f"phones has {len(self.phones)} frames and mel {len(self.mel)}; equal and > 0 are needed.")
+
+    @property
+    def num_audio_frames(self) -> int:
+        """A."""
+        return len(self.mel)
+
+    def windows(self, num_frames: int, fps: float = 25.0) -> Float32[np.ndarray, "t 42 16"]:
+        """The sound around each video frame, as the audio encoder reads it.
+
+        Args:
+            num_frames: T; may exceed the sound (the last value is repeated).
+            fps: Video frames per second.
+
+        Returns:
+            Square roots of the phone posteriors at 16 steps of 20 ms, centred on each frame.
+        """
+        offsets_s = (np.arange(WINDOW_STEPS) - (WINDOW_STEPS - 1) / 2) * STEP_S
+        times_s = np.arange(num_frames)[:, None] / fps + offsets_s  # [T, 16]
+        sampled = sample_at(np.sqrt(smooth_20ms(self.phones)), times_s.ravel() * self.rate_hz)
+        return np.ascontiguousarray(sampled.reshape(num_frames, WINDOW_STEPS, NUM_PHONES).transpose(0, 2, 1))
+
+    def shifted(self, shift_s: float) -> SpeechFeatures:
+        """The same features where frame ``a`` holds what was heard at ``a / rate_hz + shift_s`` (edges repeated)."""
+        index = np.arange(self.num_audio_frames) + shift_s * self.rate_hz
+        return SpeechFeatures(
+            sample_at(self.phones, index), sample_at(self.mel, index), encoder=self.encoder, rate_hz=self.rate_hz
+        )
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` in one atomic step."""
+        arrays = {"phones": self.phones, "mel": self.mel}
+        with atomic_path(path) as partial:
+            np.savez(partial, encoder=np.array(self.encoder), rate_hz=np.array(self.rate_hz), **arrays)
+
+    @staticmethod
+    def load(path: Path) -> SpeechFeatures:
+        """Read what ``save`` wrote.
+
+        Raises:
+            UserError: missing, damaged, incomplete, or holding values that are not finite.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                found = SpeechFeatures(
+                    archive["phones"],
+                    archive["mel"],
+                    encoder=str(archive["encoder"]),
+                    rate_hz=float(archive["rate_hz"]),
+                )
+        except FileNotFoundError as error:
+            raise UserError(f"{path} does not exist (a video without speech has none).", AGAIN) from error
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path} cannot be read ({error}).", AGAIN) from error
+        if not (np.isfinite(found.phones).all() and np.isfinite(found.mel).all()):
+            raise UserError(f"{path} holds values that are not finite.", AGAIN)
+        return found
+
+
+def smooth_20ms(track: Float[np.ndarray, "a c"]) -> Float[np.ndarray, "a c"]:
+    """Average over 20 ms without shifting time: weights 1/4, 1/2, 1/4, edges repeated."""
+    padded = np.concatenate([track[:1], track, track[-1:]])
+    return (0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]).astype(track.dtype)
+
+
+def sample_at(track: Float[np.ndarray, "a c"], index: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n c"]:
+    """Linear interpolation of a track at fractional frame indices, edges repeated."""
+    index = np.clip(index, 0, len(track) - 1)
+    low = np.minimum(index.astype(np.int64), max(len(track) - 2, 0))
+    high = np.minimum(low + 1, len(track) - 1)
+    weight = (index - low)[:, None].astype(track.dtype)
+    return track[low] * (1 - weight) + track[high] * weight
