@@ -105,7 +105,7 @@ def test_layers_agree_with_the_import_contract() -> None:
 
 
 def test_no_function_hides_an_import_of_ours() -> None:
-    """An import inside a function may delay a heavy dependency, not dodge a cycle; the command line is lazy by design."""
+    """Inside a function an import may delay a heavy dependency, not dodge a cycle; the command line is lazy."""
     findings = []
     for path, function in walk((ast.FunctionDef, ast.AsyncFunctionDef)):
         if path.parent.name == "cli":
@@ -304,7 +304,9 @@ def test_configurations_are_frozen_and_keyword_only() -> None:
 
 
 def modules_after(statement: str) -> set[str]:
-    code = f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\nimport json\nsys.stderr.write(json.dumps(list(sys.modules)))"
+    """The modules that a fresh interpreter has loaded after a statement (which may leave by SystemExit)."""
+    report = "import json, sys; sys.stderr.write(json.dumps(list(sys.modules)))"
+    code = f"try:\n    {statement}\nexcept SystemExit:\n    pass\n{report}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     return set(json.loads(done.stderr))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sized
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -22,14 +22,9 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where long work reports to."""
 
-    def task(self, name: str, total: int | None) -> _TaskContext:
-        """A context manager that yields a ``Task``."""
+    def task(self, name: str, total: int | None) -> AbstractContextManager[Task]:
+        """A bar for the length of a ``with`` block: ``total`` steps, None for work of unknown length."""
         ...
-
-
-class _TaskContext(Protocol):
-    def __enter__(self) -> Task: ...
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class Silent:

@@ -1,0 +1,74 @@
+"""``ua3dtalk prepare``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from ua3dtalk.cli.command import Command, Report
+from ua3dtalk.cli.inputs import existing_file, output_folder
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare(Command):
+    """Track a portrait video: frames, head pose, masks, expression and speech, into a subject folder."""
+
+    video: Positional[Annotated[Path, arg(metavar="VIDEO")]]
+    """Any video with one speaker who faces the camera."""
+    out: Annotated[Path, arg(metavar="SUBJECT")]
+    """The subject folder to write; an unfinished one is gone on with."""
+    size: int | None = None
+    """Width and height of the prepared frames in pixels; None keeps what the video gives."""
+    start_s: float = 0.0
+    """Where to begin in the video, in seconds."""
+    max_seconds: float | None = None
+    """How much of the video to use, in seconds; None takes all of it."""
+    labels: Annotated[Path | None, arg(metavar="CSV")] = None
+    """Table of emotions in the video: start_s, end_s, label, intensity."""
+    face_model: Annotated[Path | None, arg(metavar="PATH")] = None
+    """A MediaPipe face_landmarker.task to track with, in place of the model that comes with MediaPipe."""
+
+    when_stopped = "Run the same command again: finished stages are kept."
+
+    def run(self, progress: Progress) -> Report:
+        video = existing_file(self.video, "the video")
+        out = output_folder(self.out, "--out")
+        labels = existing_file(self.labels, "--labels") if self.labels else None
+        face_model = existing_file(self.face_model, "--face-model") if self.face_model else None
+        self._check_numbers()
+        from ua3dtalk.recipes.prepare import prepare_subject
+
+        subject = prepare_subject(
+            video,
+            out,
+            size=self.size,
+            start_s=self.start_s,
+            max_seconds=self.max_seconds,
+            labels=labels,
+            face_model=face_model,
+            progress=progress,
+        )
+        seconds = subject.num_frames / subject.fps
+        values = {
+            "subject": str(out),
+            "num_frames": subject.num_frames,
+            "seconds": seconds,
+            "width": subject.width,
+            "height": subject.height,
+            "has_audio": subject.has_audio,
+        }
+        text = f"{out}: {subject.num_frames} frames of {subject.width}x{subject.height}, {seconds:.1f} s."
+        return Report(f"{text}\nNext: ua3dtalk train {out} --out AVATAR", values)
+
+    def _check_numbers(self) -> None:
+        if self.size is not None and not 64 <= self.size <= 2048:
+            raise UserError(f"--size {self.size} is out of range.", "Use 64 to 2048 pixels.")
+        if not self.start_s >= 0:
+            raise UserError(f"--start-s {self.start_s} is before the video begins.", "Use 0 or more.")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise UserError(f"--max-seconds {self.max_seconds} leaves nothing.", "Use more than 0.")

@@ -1,0 +1,83 @@
+"""``ua3dtalk synthesize``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from ua3dtalk.cli.command import Command, Report
+from ua3dtalk.cli.inputs import existing_file, existing_folder, output_file
+from ua3dtalk.cli.results import table
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesize(Command):
+    """Let an avatar speak: any speech in, a video with sound out."""
+
+    avatar: Positional[Annotated[Path, arg(metavar="AVATAR")]]
+    """What `ua3dtalk train` made."""
+    audio: Annotated[Path, arg(metavar="SPEECH")]
+    """The speech: any sound file, or a video with sound."""
+    out: Annotated[Path, arg(metavar="OUT.mp4")]
+    """The video to write."""
+    emotion: str = "auto"
+    """auto (from the voice), or a label: neutral, happy, sad, angry, fearful, disgusted, surprised, contempt."""
+    intensity: float = 1.0
+    """How strong the emotion is, from 0 to 1."""
+    timeline: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Emotions over time: a CSV with start_s, end_s, label, intensity."""
+    pose: str = "source"
+    """Head movement: source (the subject's own), still, or a file."""
+    blink: str = "source"
+    """Blinks: source, generated or none."""
+    confidence: Annotated[Path | None, arg(metavar="MAP.mp4")] = None
+    """Also write the uncertainty as a heat video."""
+    report: Annotated[Path | None, arg(metavar="REPORT.json")] = None
+    """Also write what was done, with a confidence for every frame."""
+    device: str = "auto"
+    """Where to compute: auto, cpu or cuda."""
+
+    def run(self, progress: Progress) -> Report:
+        avatar = existing_folder(self.avatar, "the avatar", "avatar.json", "train SUBJECT --out AVATAR")
+        audio = existing_file(self.audio, "--audio")
+        out = output_file(self.out, ".mp4", "--out")
+        confidence = output_file(self.confidence, ".mp4", "--confidence") if self.confidence else None
+        report = output_file(self.report, ".json", "--report") if self.report else None
+        timeline = existing_file(self.timeline, "--timeline") if self.timeline else None
+        self._check_choices(confidence)
+        from ua3dtalk.core.device import pick_device
+        from ua3dtalk.recipes.synthesize import synthesize_video
+        from ua3dtalk.synthesis.options import SynthesisOptions
+
+        options = SynthesisOptions(
+            emotion=self.emotion,
+            intensity=self.intensity,
+            timeline=timeline,
+            confidence=confidence,
+            report=report,
+            pose=self.pose,
+            blink=self.blink,
+        )
+        values = synthesize_video(
+            avatar, audio, out, options=options, device=pick_device(self.device), progress=progress
+        )
+        return Report(f"{table(values)}\nThe video is {out}.", values)
+
+    def _check_choices(self, confidence: Path | None) -> None:
+        if not 0 <= self.intensity <= 1:
+            raise UserError(f"--intensity {self.intensity} is out of range.", "Use 0 (neutral) to 1 (full).")
+        if self.timeline and self.emotion != "auto":
+            raise UserError("--timeline and --emotion exclude each other.", "Give one of them.")
+        if self.pose not in ("source", "still"):
+            existing_file(Path(self.pose), "--pose")
+        if self.blink not in ("source", "generated", "none"):
+            raise UserError(f"--blink {self.blink!r} is not known.", "Use source, generated or none.")
+        if self.audio.resolve() == self.out.resolve():
+            raise UserError("--out is the same file as --audio.", "Choose another name.")
+        if confidence and confidence.resolve() == self.out.resolve():
+            raise UserError("--confidence is the same file as --out.", "Choose another name.")
