@@ -19,8 +19,9 @@ from ua3dtalk.core.files import atomic_path
 SCHEMA_VERSION = 1
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: Mapping[str, Tensor], kind: str, header: str) -> str:
+    """SHA-256 of everything that a file says: its kind, its header and every tensor."""
+    digest = hashlib.sha256(f"{kind};{header};".encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
@@ -38,11 +39,12 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, header
         header: JSON-serialisable facts (configuration, provenance).
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(dict(header))
     meta = {
         "schema": str(SCHEMA_VERSION),
         "kind": kind,
-        "header": json.dumps(dict(header)),
-        "sha256": _digest(plain),
+        "header": text,
+        "sha256": _digest(plain, kind, text),
     }
     with atomic_path(path) as partial:
         save_file(plain, partial, metadata=meta)
@@ -67,14 +69,15 @@ def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str,
         raise UserError(f"{path} cannot be read as safetensors ({error}).", "It is damaged; make it again.") from error
     if meta.get("schema") != str(SCHEMA_VERSION):
         raise UserError(
-            f"{path} has schema {meta.get('schema')!r}, this version reads {SCHEMA_VERSION!r}.",
+            f"{path} has schema {meta.get('schema')!r}, this version reads {str(SCHEMA_VERSION)!r}.",
             "Make it again with this version.",
         )
     if meta.get("kind") != kind:
         raise UserError(f"{path} holds {meta.get('kind')!r}, expected {kind!r}.", "Check the path.")
-    if meta.get("sha256") != _digest(tensors):
+    header = meta.get("header", "{}")
+    if meta.get("sha256") != _digest(tensors, kind, header):
         raise UserError(f"{path} was altered after it was written (hash mismatch).", "Make it again.")
-    return tensors, json.loads(meta.get("header", "{}"))
+    return tensors, json.loads(header)
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:

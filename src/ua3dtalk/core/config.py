@@ -6,6 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ua3dtalk.core.errors import UserError
@@ -21,14 +22,14 @@ def to_plain(value: Any) -> Any:
         return [to_plain(v) for v in value]
     if isinstance(value, Mapping):
         return {str(k): to_plain(v) for k, v in value.items()}
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def from_plain(cls: type[T], plain: Any, where: str = "") -> T:
     """The dataclass ``cls`` from what ``to_plain`` made of it.
 
     Raises:
-        UserError: a field is unknown, missing or of another type; the message names its path.
+        UserError: a field is unknown, missing, of another type or refused by the class; the message names its path.
     """
     if not isinstance(plain, Mapping):
         raise UserError(f"{where or cls.__name__} must be an object of named fields, got {type(plain).__name__}.")
@@ -42,26 +43,42 @@ def from_plain(cls: type[T], plain: Any, where: str = "") -> T:
         return cls(**kwargs)
     except TypeError as error:
         raise UserError(f"{where or cls.__name__} is incomplete: {error}.") from error
+    except ValueError as error:
+        raise UserError(f"{where or cls.__name__}: {error}") from error
 
 
 def _value(hint: Any, plain: Any, where: str) -> Any:
-    origin = typing.get_origin(hint)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        options = [a for a in typing.get_args(hint) if a is not type(None)]
-        if plain is None:
+        options = [a for a in args if a is not type(None)]
+        if plain is None and len(options) < len(args):
             return None
         return _value(options[0], plain, where) if len(options) == 1 else plain
+    if origin is typing.Literal:
+        if plain not in args:
+            raise UserError(f"{where} must be one of {', '.join(map(str, args))}, got {plain!r}.")
+        return plain
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_plain(hint, plain, where)
     if origin is tuple:
-        args = typing.get_args(hint)
-        if not isinstance(plain, (list, tuple)):
-            raise UserError(f"{where} must be a list, got {plain!r}.")
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(_value(args[0], v, where) for v in plain)
-        return tuple(_value(a, v, where) for a, v in zip(args, plain, strict=True))
+        return _tuple(args, plain, where)
+    if origin is dict:
+        if not isinstance(plain, Mapping):
+            raise UserError(f"{where} must be an object, got {plain!r}.")
+        return {key: _value(args[1], value, f"{where}.{key}") for key, value in plain.items()}
+    if hint is Path and isinstance(plain, str):
+        return Path(plain)
     if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
         return float(plain)
     if hint in (int, float, str, bool) and (not isinstance(plain, hint) or (hint is int and isinstance(plain, bool))):
         raise UserError(f"{where} must be {hint.__name__}, got {plain!r}.")
     return plain
+
+
+def _tuple(args: tuple[Any, ...], plain: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(plain, (list, tuple)):
+        raise UserError(f"{where} must be a list, got {plain!r}.")
+    hints = args[:1] * len(plain) if len(args) == 2 and args[1] is Ellipsis else args
+    if len(hints) != len(plain):
+        raise UserError(f"{where} must have {len(hints)} values, got {len(plain)}.")
+    return tuple(_value(hint, v, f"{where}[{i}]") for i, (hint, v) in enumerate(zip(hints, plain, strict=True)))
