@@ -16,6 +16,7 @@ from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import file_sha256, read_json, write_json
 from ua3dtalk.subject.frames import FrameFolder, read_picture
 from ua3dtalk.subject.labels import EmotionSpan
+from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.track_data import TrackData
 
 SCHEMA_VERSION = 1
@@ -229,6 +230,10 @@ class Subject:
     def track(self) -> TrackData:
         """Pose, landmarks and expression of all frames."""
         return TrackData.load(self.folder / "track.npz")
+
+    def speech(self) -> SpeechFeatures:
+        """Speech features, in the picture's time."""
+        return SpeechFeatures.load(self.folder / "speech.npz")
 
     def audio(self) -> Float32[np.ndarray, " s"]:
         """The sound, 16 kHz mono.
