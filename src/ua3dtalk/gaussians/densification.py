@@ -73,6 +73,14 @@ class Densifier:
         """A companion tensor in the present order of the Gaussians."""
         return self.state[name]
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What must be stored to go on exactly."""
+        return {name: value for name, value in self.state.items() if isinstance(value, Tensor)}
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from ``tensors()``."""
+        self.state.update({name: value.clone() for name, value in tensors.items()})
+
     def after_backward(self, step: int, info: dict[str, Any]) -> bool:
         """Accumulate the 2D gradients of this step, and refine when it is time.
 

@@ -12,12 +12,22 @@ from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.core.checkpoint import load_into, load_tensors, save_tensors
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.gaussians.densification import Densifier
 from ua3dtalk.subject.sampler import CurriculumSampler
 from ua3dtalk.training.config import TrainConfig
 from ua3dtalk.training.optimizers import LayerOptimizer
 from ua3dtalk.training.run import TrainingRun
 
 KIND = "training.state"
+
+
+@dataclass(frozen=True)
+class StageTools:
+    """What a stage keeps beside the layers."""
+
+    optimizers: dict[str, LayerOptimizer]
+    sampler: CurriculumSampler
+    densifiers: dict[str, Densifier]
 
 
 @dataclass(frozen=True)
@@ -28,21 +38,16 @@ class Position:
     step: int
 
 
-def save_state(
-    path: Path,
-    run: TrainingRun,
-    position: Position,
-    optimizers: dict[str, LayerOptimizer],
-    sampler: CurriculumSampler,
-    subject_sha256: str,
-) -> None:
+def save_state(path: Path, run: TrainingRun, position: Position, tools: StageTools, subject_sha256: str) -> None:
     """Write everything the next step depends on, in one atomic step."""
     tensors: dict[str, Tensor] = {"generator": run.generator.get_state(), "viewmats": torch.from_numpy(run.viewmats)}
     for name, layer in run.layers.items():
         tensors |= {f"layer.{name}.{key}": value for key, value in layer.state_dict().items()}
-    for name, optimizer in optimizers.items():
+    for name, optimizer in tools.optimizers.items():
         tensors |= {f"adam.{name}.{key}": value for key, value in optimizer.state().items()}
-    tensors |= {f"sampler.{key}": value for key, value in sampler.state().items()}
+    for name, densifier in tools.densifiers.items():
+        tensors |= {f"densify.{name}.{key}": value for key, value in densifier.tensors().items()}
+    tensors |= {f"sampler.{key}": value for key, value in tools.sampler.state().items()}
     header = {
         "stage": position.stage,
         "step": position.step,
@@ -91,11 +96,13 @@ def restore_layers(saved: SavedState, run: TrainingRun) -> None:
     run.generator.set_state(saved.tensors["generator"])
 
 
-def restore_stage(saved: SavedState, optimizers: dict[str, LayerOptimizer], sampler: CurriculumSampler) -> None:
-    """Put the moments of the optimizers and the queue of the sampler back."""
-    for name, optimizer in optimizers.items():
+def restore_stage(saved: SavedState, tools: StageTools) -> None:
+    """Put the moments of the optimizers, the queue of the sampler and the statistics of the densifiers back."""
+    for name, optimizer in tools.optimizers.items():
         optimizer.load_state(_part(saved.tensors, f"adam.{name}."))
-    sampler.load_state(_part(saved.tensors, "sampler."))
+    for name, densifier in tools.densifiers.items():
+        densifier.load_tensors(_part(saved.tensors, f"densify.{name}."))
+    tools.sampler.load_state(_part(saved.tensors, "sampler."))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -11,7 +11,15 @@ from ua3dtalk.avatar.branch import FusionMode
 from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.gaussians.densification import Densifier
 from ua3dtalk.subject.sampler import CurriculumSampler
-from ua3dtalk.training.checkpoint import Position, SavedState, load_state, restore_layers, restore_stage, save_state
+from ua3dtalk.training.checkpoint import (
+    Position,
+    SavedState,
+    StageTools,
+    load_state,
+    restore_layers,
+    restore_stage,
+    save_state,
+)
 from ua3dtalk.training.config import StageConfig
 from ua3dtalk.training.optimizers import GAUSSIAN_PARAMETERS, LayerOptimizer
 from ua3dtalk.training.pose_refinement import refine_poses
@@ -58,35 +66,39 @@ def _run_stage(
     run: TrainingRun, number: int, path: Path, subject_sha256: str, saved: SavedState | None, progress: Progress
 ) -> None:
     stage = run.config.stages[number]
-    sampler = _sampler(run, stage)
-    if sampler is None:
+    tools = _tools(run, stage)
+    if tools is None:
         log.warning("Stage %s is skipped: the mouth never opens in the training frames.", stage.name)
         return
-    optimizers = {n: LayerOptimizer(run.layers[n], run.config.rates, stage.rate_scale) for n in stage.branches}
-    densifiers = {n: _densifier(run, n, optimizers[n]) for n in stage.branches} if stage.densify else {}
     first = 0
     if saved is not None:
-        restore_stage(saved, optimizers, sampler)
+        restore_stage(saved, tools)
         first = saved.position.step
+    elif number > 0:
+        save_state(path, run, Position(number, 0), tools, subject_sha256)
     with progress.task(f"train {stage.name}", stage.steps) as task:
         task.advance(first)
         for step in range(first, stage.steps):
             if step in stage.refine_poses_at:
                 refine_poses(run, progress)
-            plan = plan_step(run, stage, sampler, step)
-            result = training_step(run, stage, plan, optimizers)
-            for name, densifier in densifiers.items():
+            plan = plan_step(run, stage, tools.sampler, step)
+            result = training_step(run, stage, plan, tools.optimizers)
+            for name, densifier in tools.densifiers.items():
                 if densifier.after_backward(step, result.densification[name]):
                     run.layers[name].mesh_basis = densifier.companion("mesh_basis")
             task.advance(note=f"loss {result.terms['photometric']:.4f}")
             done = step + 1
             if done % run.config.checkpoint_every == 0 and done < stage.steps:
-                save_state(path, run, Position(number, done), optimizers, sampler, subject_sha256)
-    if number + 1 < len(run.config.stages):
-        following = run.config.stages[number + 1]
-        fresh = {n: LayerOptimizer(run.layers[n], run.config.rates, following.rate_scale) for n in following.branches}
-        begun = _sampler(run, following) or sampler
-        save_state(path, run, Position(number + 1, 0), fresh, begun, subject_sha256)
+                save_state(path, run, Position(number, done), tools, subject_sha256)
+
+
+def _tools(run: TrainingRun, stage: StageConfig) -> StageTools | None:
+    sampler = _sampler(run, stage)
+    if sampler is None:
+        return None
+    optimizers = {n: LayerOptimizer(run.layers[n], run.config.rates, stage.rate_scale) for n in stage.branches}
+    densifiers = {n: _densifier(run, n, optimizers[n]) for n in stage.branches} if stage.densify else {}
+    return StageTools(optimizers, sampler, densifiers)
 
 
 def plan_step(run: TrainingRun, stage: StageConfig, sampler: CurriculumSampler, step: int) -> StepPlan:

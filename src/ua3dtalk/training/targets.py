@@ -86,12 +86,10 @@ class TargetReader:
 
     def camera(self, i: int, box: tuple[int, int, int, int] | None = None) -> Camera:
         """Camera of frame ``i``, of the whole frame or of a box ``(y0, y1, x0, x1)`` of it, pixels."""
-        y0, y1, x0, x1 = box or (0, self.subject.height, 0, self.subject.width)
-        intrinsics = self._track.K.astype(np.float32).copy()
-        intrinsics[0, 2] -= x0
-        intrinsics[1, 2] -= y0
         viewmat = torch.from_numpy(self.viewmats[i].astype(np.float32)).to(self._device)
-        return Camera(viewmat, torch.from_numpy(intrinsics).to(self._device), x1 - x0, y1 - y0)
+        intrinsics = torch.from_numpy(self._track.K.astype(np.float32)).to(self._device)
+        whole = Camera(viewmat, intrinsics, self.subject.width, self.subject.height)
+        return whole if box is None else whole.crop(*box)
 
     def inner_mouth_area(self, frames: Int[np.ndarray, " f"]) -> Int[np.ndarray, " f"]:
         """Inner-mouth pixels of each frame, from the landmarks (no image is read)."""
