@@ -51,9 +51,7 @@ def sh_basis(directions: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "n 
     return torch.stack(basis, -1)
 
 
-def evaluate_sh(
-    sh: Float[Tensor, "n k 3"], directions: Float[Tensor, "n 3"], degree: int
-) -> Float[Tensor, "n 3"]:
+def evaluate_sh(sh: Float[Tensor, "n k 3"], directions: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "n 3"]:
     """Colours seen along ``directions``: the series + 0.5, not below 0.
 
     Args:
