@@ -139,10 +139,16 @@ def make_progress(console: Console, *, silent: bool) -> Progress:
     return LineProgress(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
 
 
-def set_up_logging(console: Console, *, silent: bool) -> None:
-    """Our own logger writes to the console; the root logger is left alone."""
+@contextmanager
+def logging_to(console: Console, *, silent: bool) -> Iterator[None]:
+    """Our own logger writes to the console for the length of a ``with`` block; the root logger is left alone."""
     handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False, markup=False)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    log.handlers[:] = [handler]
-    log.propagate = False
+    before = log.handlers[:], log.propagate, log.level
+    log.handlers[:], log.propagate = [handler], False
     log.setLevel(logging.WARNING if silent else logging.INFO)
+    try:
+        yield
+    finally:
+        log.handlers[:], log.propagate = before[0], before[1]
+        log.setLevel(before[2])

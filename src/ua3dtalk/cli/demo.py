@@ -23,7 +23,9 @@ class Demo(Command):
     def run(self, progress: Progress) -> Report:
         out = output_folder(self.out, "--out")
         from ua3dtalk.core.device import pick_device
+
+        device = pick_device(self.device)
         from ua3dtalk.recipes.demo import run_demo
 
-        values = run_demo(out, device=pick_device(self.device), progress=progress)
+        values = run_demo(out, device=device, progress=progress)
         return Report(f"{table(values)}\nEverything is in {out}.", values)

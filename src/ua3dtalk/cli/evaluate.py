@@ -36,9 +36,9 @@ class Evaluate(Command):
         if subject is not None:
             existing_folder(subject, "--subject", "subject.json", "prepare VIDEO --out SUBJECT")
         from ua3dtalk.core.device import pick_device
+
+        device = pick_device(self.device)
         from ua3dtalk.recipes.evaluate import evaluate_avatar
 
-        values = evaluate_avatar(
-            avatar, out, subject=subject, device=pick_device(self.device), seed=self.seed, progress=progress
-        )
+        values = evaluate_avatar(avatar, out, subject=subject, device=device, seed=self.seed, progress=progress)
         return Report(f"{table(values)}\nThe report is {out / 'index.html'}.", values)

@@ -33,7 +33,9 @@ class Export(Command):
         if self.frame < 0:
             raise UserError(f"--frame {self.frame} does not exist.", "Count from 0.")
         from ua3dtalk.core.device import pick_device
+
+        device = pick_device(self.device)
         from ua3dtalk.recipes.export import export_ply
 
-        export_ply(avatar, out, frame=self.frame, device=pick_device(self.device))
+        export_ply(avatar, out, frame=self.frame, device=device)
         return Report(f"Frame {self.frame} is in {out}.", {"out": str(out), "frame": self.frame})

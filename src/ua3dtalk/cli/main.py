@@ -15,7 +15,7 @@ from tyro.conf import FlagCreatePairsOff, subcommand
 
 import ua3dtalk
 from ua3dtalk.cli.command import Command
-from ua3dtalk.cli.console import make_progress, set_up_logging
+from ua3dtalk.cli.console import logging_to, make_progress
 from ua3dtalk.cli.demo import Demo
 from ua3dtalk.cli.doctor import Doctor
 from ua3dtalk.cli.evaluate import Evaluate
@@ -75,9 +75,9 @@ def run(command: Command) -> int:
     os.environ.setdefault("GLOG_minloglevel", "2")  # MediaPipe's C++ chatter
     console = Console(stderr=True)
     silent = command.quiet or command.json
-    set_up_logging(console, silent=silent)
     try:
-        report = command.run(make_progress(console, silent=silent))
+        with logging_to(console, silent=silent):
+            report = command.run(make_progress(console, silent=silent))
     except UserError as error:
         return _fail(console, str(error), USAGE)
     except KeyboardInterrupt:

@@ -51,6 +51,8 @@ class Synthesize(Command):
         timeline = existing_file(self.timeline, "--timeline") if self.timeline else None
         self._check_choices(confidence)
         from ua3dtalk.core.device import pick_device
+
+        device = pick_device(self.device)
         from ua3dtalk.recipes.synthesize import synthesize_video
         from ua3dtalk.synthesis.options import SynthesisOptions
 
@@ -63,9 +65,7 @@ class Synthesize(Command):
             pose=self.pose,
             blink=self.blink,
         )
-        values = synthesize_video(
-            avatar, audio, out, options=options, device=pick_device(self.device), progress=progress
-        )
+        values = synthesize_video(avatar, audio, out, options=options, device=device, progress=progress)
         return Report(f"{table(values)}\nThe video is {out}.", values)
 
     def _check_choices(self, confidence: Path | None) -> None:

@@ -46,13 +46,15 @@ class Train(Command):
         if self.max_steps is not None and self.max_steps < 1:
             raise UserError(f"--max-steps {self.max_steps} leaves nothing.", "Use 1 or more.")
         from ua3dtalk.core.device import pick_device
+
+        device = pick_device(self.device)
         from ua3dtalk.recipes.train import train_avatar
 
         avatar = train_avatar(
             subject,
             out,
             preset=self.preset,
-            device=pick_device(self.device),
+            device=device,
             max_steps=self.max_steps,
             seed=self.seed,
             resume=self.resume,
