@@ -66,8 +66,10 @@ class LossConfig:
     """Mean magnitude of the motion the networks add."""
     gates: float = 1e-4
     """No audio in the hair, no eyes in the lips."""
-    likelihood: float = 0.01
+    likelihood: float = 0.1
     """Laplace likelihood of the residual under the splatted uncertainty, which fixes its scale; ensemble phase only."""
+    likelihood_every: int = 4
+    """Steps between uses of the likelihood: it costs a rendering of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

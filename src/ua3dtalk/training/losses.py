@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ua3dtalk.avatar.branch import Motion
+from ua3dtalk.avatar.conditions import Conditions
+from ua3dtalk.avatar.layer import AvatarLayer
+from ua3dtalk.avatar.uncertainty import laplace_nll
 from ua3dtalk.training.config import LossConfig
 from ua3dtalk.training.photometric import photometric_loss
 from ua3dtalk.training.targets import FrameTarget
+
+SOFT_M = 0.005
+"""Width of the borders of the face bands, metres."""
+
+
+@dataclass(frozen=True)
+class FaceBands:
+    """Heights in the head frame that the gate regularisers refer to."""
+
+    brows_m: float
+    """No sound above this."""
+    lips_m: float
+    """No lids and brows below this."""
+
+    @classmethod
+    def of(cls, mesh: Float[np.ndarray, "468 3"]) -> FaceBands:
+        """From the person's mesh: the top of the brows, and the upper edge of the upper lip."""
+        return cls(float(mesh[[105, 334], 1].mean()), float(mesh[0, 1]))
 
 
 def image_losses(
@@ -51,25 +75,43 @@ def mouth_losses(
     return {"photometric": photometric_loss(image, wanted, None, config.dssim)}
 
 
-def motion_losses(motion: Motion, config: LossConfig) -> dict[str, Tensor]:
-    """Small motion, and gates that stay where they belong."""
-    moved = motion.residual.abs().mean()
-    terms = {"motion": config.motion * moved}
-    if motion.gate_penalty is not None:
-        terms["gates"] = config.gates * motion.gate_penalty
+def motion_losses(
+    layer: AvatarLayer, motion: Motion, conditions: Conditions, bands: FaceBands, config: LossConfig
+) -> dict[str, Tensor]:
+    """Small motion beyond the mesh's, and gates that stay where they belong.
+
+    Args:
+        layer: What moves.
+        motion: Its motion in this step.
+        conditions: What drove it.
+        bands: Where brows and lips are.
+        config: Weights.
+    """
+    beyond = motion.d_means - layer.mesh_displacement(conditions).detach()
+    terms = {"motion": config.motion * (beyond.abs().mean() * 1e3 + motion.d_log_scales.abs().mean())}
+    height = layer.gaussians.means.detach()[:, 1]
+    if motion.gates.shape[1] > 0:
+        terms["gates"] = config.gates * (motion.gates[:, 0] * torch.sigmoid((height - bands.brows_m) / SOFT_M)).mean()
+    if motion.gates.shape[1] > 1:
+        below = torch.sigmoid((bands.lips_m - height) / SOFT_M)
+        terms["gates"] = terms["gates"] + config.gates * (motion.gates[:, 1] * below).mean()
     return terms
 
 
 def likelihood_loss(
-    residual: Float[Tensor, "h w"],
-    deviation: Float[Tensor, "h w"],
-    alpha: Float[Tensor, "h w"],
-    config: LossConfig,
+    error: Float[Tensor, "h w"], deviation: Float[Tensor, "h w"], alpha: Float[Tensor, "h w"], config: LossConfig
 ) -> Tensor:
-    """Laplace likelihood ``|r| / b + log b`` of the image error, error detached: it only fixes the scale of b."""
-    b = deviation / alpha.clamp_min(1e-3) + 1e-2
-    inside = (alpha > 0.5).detach().float()
-    return config.likelihood * ((residual.detach() / b + b.log()) * inside).sum() / inside.sum().clamp_min(1.0)
+    """Laplace likelihood of the picture's error under the splatted deviation: it only fixes the scale (DESIGN §7).
+
+    Args:
+        error: Mean absolute colour error per pixel; detached here.
+        deviation: Splatted standard deviation, premultiplied.
+        alpha: Coverage of the same rendering; pixels below one half do not count.
+        config: Weights.
+    """
+    inside = alpha.detach() > 0.5
+    variance = (deviation[inside] / alpha.detach()[inside]).square()
+    return config.likelihood * laplace_nll(variance, error.detach()[inside])
 
 
 def check_finite(terms: dict[str, Tensor]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
@@ -49,7 +51,7 @@ def _refine_frame(
     run: TrainingRun, layer: AvatarLayer, i: int, config: PoseRefinementConfig
 ) -> tuple[Float[np.ndarray, "4 4"], float, float]:
     conditions = run.tracked.frame(i)
-    splats = layer.splats(layer.motion.mesh_motion(layer.mesh_basis, conditions))
+    splats = layer.splats(layer.with_mesh_only(conditions))
     rigid, wanted = _observed(run, i)
     camera = run.targets.camera(i)
     intrinsics = camera.K.cpu().numpy().astype(np.float64)
@@ -57,7 +59,7 @@ def _refine_frame(
     first = last = 0.0
     for iteration in range(config.iterations):
         viewmat = torch.from_numpy(pose.astype(np.float32)).to(run.device)
-        out = run.rasterizer(splats, type(camera)(viewmat, camera.K, camera.width, camera.height), sh_degree=0)
+        out = run.rasterizer(splats, replace(camera, viewmat=viewmat), sh_degree=0)
         alpha = out.alpha.cpu().numpy()
         used = rigid & (alpha > 0.98)
         if used.sum() < SMALLEST_AREA_PX:

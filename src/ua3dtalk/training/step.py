@@ -15,7 +15,13 @@ from ua3dtalk.geometry.camera import Camera
 from ua3dtalk.render.compositing import over
 from ua3dtalk.render.types import RenderOutput
 from ua3dtalk.training.config import StageConfig
-from ua3dtalk.training.losses import check_finite, image_losses, likelihood_loss, motion_losses, mouth_losses
+from ua3dtalk.training.losses import (
+    check_finite,
+    image_losses,
+    likelihood_loss,
+    motion_losses,
+    mouth_losses,
+)
 from ua3dtalk.training.optimizers import LayerOptimizer
 from ua3dtalk.training.run import TrainingRun
 
@@ -32,6 +38,8 @@ class StepPlan:
     sh_degree: int
     progress: float
     background: Tensor
+    calibrate: bool
+    """Whether the likelihood term is part of this step."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +65,24 @@ def training_step(
     Raises:
         FloatingPointError: a loss or a gradient is not finite; nothing was changed.
     """
-    region = {("mouth",): "mouth", ("face",): "face"}.get(stage.branches, "head")
+    region = stage.branches[0] if len(stage.branches) == 1 else "head"
     target = run.targets.target(plan.frame, region)
     rendered: dict[str, RenderOutput] = {}
+    motions: dict[str, Motion] = {}
     terms: dict[str, Tensor] = {}
     for name in stage.branches:
         layer = run.layers[name]
-        motion = animate(layer, plan, run.generator)
-        rendered[name] = render_layer(run, layer, motion, target.camera, plan)
+        motion = motions[name] = animate(layer, plan, run.generator)
+        rendered[name] = run.rasterizer(layer.splats(motion), target.camera, sh_degree=plan.sh_degree)
         if plan.moving:
-            terms |= {f"{name}.{key}": value for key, value in motion_losses(motion, run.config.losses).items()}
+            losses = motion_losses(layer, motion, plan.conditions, run.bands, run.config.losses)
+            terms |= {f"{name}.{key}": value for key, value in losses.items()}
     rgb, alpha = composite(rendered)
-    losses = mouth_losses if region == "mouth" else image_losses
-    terms |= losses(rgb, alpha, target, plan.background, run.config.losses)
-    face = rendered.get("face")
-    if face is not None and face.extras.shape[-1] == 1:
+    image_terms = mouth_losses if region == "mouth" else image_losses
+    terms |= image_terms(rgb, alpha, target, plan.background, run.config.losses)
+    if plan.calibrate and "face" in motions:
         error = (rgb - target.image * target.mask).abs().mean(-1)
-        terms["likelihood"] = likelihood_loss(error, face.extras[..., 0], face.alpha.detach(), run.config.losses)
+        terms["likelihood"] = calibration_loss(run, motions["face"], target.camera, error)
     check_finite(terms)
     for optimizer in optimizers.values():
         optimizer.zero_grad()
@@ -88,19 +97,19 @@ def training_step(
 
 def animate(layer: AvatarLayer, plan: StepPlan, generator: torch.Generator) -> Motion:
     """Motion of a layer for the conditions of this step."""
-    means = layer.gaussians.means.detach()
     if not plan.moving:
-        return layer.motion.mesh_motion(layer.mesh_basis, plan.conditions)
-    maps = plan.mode == "ensemble" and layer.motion.config.name == "face"
-    return layer.motion(means, layer.mesh_basis, plan.conditions, mode=plan.mode, generator=generator, want_maps=maps)
+        return layer.with_mesh_only(plan.conditions)
+    means = layer.gaussians.means.detach()
+    wanted = plan.calibrate and layer.motion.config.name == "face"
+    return layer.motion(means, layer.mesh_basis, plan.conditions, plan.mode, generator, want_maps=wanted)
 
 
-def render_layer(run: TrainingRun, layer: AvatarLayer, motion: Motion, camera: Camera, plan: StepPlan) -> RenderOutput:
-    """Render one layer; in the ensemble phase with its fused standard deviation as an extra channel."""
-    extras = None
-    if motion.maps is not None:
-        extras = motion.maps.fused_deviation[:, None]
-    return run.rasterizer(layer.splats(motion), camera, sh_degree=plan.sh_degree, extras=extras)
+def calibration_loss(run: TrainingRun, motion: Motion, camera: Camera, error: Tensor) -> Tensor:
+    """Likelihood of the error under the splatted deviation; geometry and colour are detached, only variances learn."""
+    assert motion.variance is not None, "the face's motion was asked for its variance"
+    splats = run.layers["face"].splats(motion).detach()
+    out = run.rasterizer(splats, camera, extras=motion.variance.sqrt()[:, None])
+    return likelihood_loss(error, out.extras[..., 0], out.alpha, run.config.losses)
 
 
 def composite(rendered: dict[str, RenderOutput]) -> tuple[Tensor, Tensor]:

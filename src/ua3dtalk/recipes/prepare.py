@@ -1,0 +1,43 @@
+"""Video to subject: tracking, then speech."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ua3dtalk.core.progress import Progress, Silent
+from ua3dtalk.priors.speech_stage import run_speech_stage
+from ua3dtalk.subject.store import Subject
+from ua3dtalk.tracking.pipeline import PrepareConfig, prepare
+
+
+def prepare_subject(
+    video: Path,
+    out: Path,
+    *,
+    size: int | None = None,
+    start_s: float = 0.0,
+    max_seconds: float | None = None,
+    labels: Path | None = None,
+    face_model: Path | None = None,
+    progress: Progress | None = None,
+) -> Subject:
+    """Prepare a portrait video of one speaker.
+
+    Args:
+        video: Any container and codec that FFmpeg's libraries read.
+        out: Subject folder to write; an interrupted run is continued.
+        size: Side of the square crop in pixels; None keeps the video's own up to 512.
+        start_s: Start within the video, seconds.
+        max_seconds: Use at most this much.
+        labels: CSV ``start_s,end_s,label[,intensity]`` of emotions.
+        face_model: A ``face_landmarker.task`` to use instead of the built-in landmarks.
+        progress: Where to report.
+
+    Raises:
+        UserError: the video cannot become a subject; says why.
+    """
+    report = progress or Silent()
+    config = PrepareConfig(size=size, start_s=start_s, max_seconds=max_seconds, labels=labels, face_model=face_model)
+    subject = prepare(video, out, config, report)
+    run_speech_stage(subject, report)
+    return Subject.open(out)

@@ -1,0 +1,149 @@
+"""Subject to avatar: priors, then the training stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ua3dtalk.avatar.conditions import ConditionTrack
+from ua3dtalk.avatar.layer import AvatarLayer
+from ua3dtalk.avatar.storage import save_avatar
+from ua3dtalk.core.config import to_plain
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Progress, Silent, log
+from ua3dtalk.core.provenance import provenance
+from ua3dtalk.gaussians.initialisation import initial_face, initial_mouth
+from ua3dtalk.priors.features import PriorFeatures
+from ua3dtalk.priors.pipeline import PriorsConfig, fit_priors, subject_features
+from ua3dtalk.recipes.presets import preset as make_preset
+from ua3dtalk.render.rasterizer import Rasterizer
+from ua3dtalk.render.select import make_rasterizer
+from ua3dtalk.subject.speech_data import SpeechFeatures
+from ua3dtalk.subject.split import make_split
+from ua3dtalk.subject.store import Subject
+from ua3dtalk.subject.track_data import TrackData
+from ua3dtalk.tracking.mean_face import load_mean_face
+from ua3dtalk.training.config import TrainConfig
+from ua3dtalk.training.loop import STATE_FILE, train
+from ua3dtalk.training.losses import FaceBands
+from ua3dtalk.training.run import TrainingRun
+from ua3dtalk.training.targets import TargetReader
+
+SPEECH_STAGE = "speech"
+PRIORS_FILE = "priors.safetensors"
+
+
+def train_avatar(
+    subject: Path,
+    out: Path,
+    *,
+    preset: str = "quick",
+    device: torch.device | None = None,
+    max_steps: int | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Train an avatar of a prepared subject.
+
+    Args:
+        subject: Subject folder.
+        out: Avatar folder to write.
+        preset: ``quick``, ``standard`` or ``paper``.
+        device: Where to compute; None is the CPU.
+        max_steps: Cap on the steps of all stages together.
+        seed: Seed of everything random.
+        resume: Go on from an interrupted run in ``out``.
+        progress: Where to report.
+
+    Returns:
+        The avatar folder.
+
+    Raises:
+        UserError: the subject cannot be trained on, or ``out`` holds something else.
+    """
+    report = progress or Silent()
+    target = device or torch.device("cpu")
+    config = make_preset(preset, seed, max_steps)
+    opened = Subject.open(subject)
+    require_speech(opened)
+    if (out / "avatar.json").exists() and not resume:
+        raise UserError(f"{out} already holds an avatar.", "Give another --out, or --resume to go on.")
+    fit_priors(opened, PriorsConfig(seed=seed), report)
+    run = build_run(opened, config, make_rasterizer(target), target)
+    log.info("Training %s with %s on %s", subject, run.rasterizer.name, target)
+    train(run, out, opened.source_sha256, resume=resume, progress=report)
+    facts = {
+        "config": to_plain(config),
+        "backend": run.rasterizer.name,
+        "seed": seed,
+        "gaussians": {name: len(layer.gaussians) for name, layer in run.layers.items()},
+        "provenance": provenance(),
+    }
+    save_avatar(out, opened, run.layers, run.viewmats, run.train_frames, facts)
+    (out / STATE_FILE).unlink(missing_ok=True)
+    return out
+
+
+def require_speech(subject: Subject) -> None:
+    """Refuse a subject whose video has no sound to learn from.
+
+    Raises:
+        UserError: it has none.
+    """
+    if not subject.has_audio or not subject.stage_done(SPEECH_STAGE):
+        raise UserError(
+            f"{subject.folder} has no speech to learn from: {subject.source.name} has no sound, or it is silent.",
+            "Prepare a video in which the person is heard speaking.",
+        )
+    frames = make_split(subject.num_frames).train
+    if len(frames) < 25:
+        raise UserError(f"{subject.folder} has {len(frames)} training frames.", "Use a video of three seconds or more.")
+
+
+def build_run(subject: Subject, config: TrainConfig, rasterizer: Rasterizer, device: torch.device) -> TrainingRun:
+    """Fresh layers, conditions and targets of a subject, before the first step."""
+    track = subject.track()
+    split = make_split(subject.num_frames)
+    generator = torch.Generator().manual_seed(config.seed)
+    frames = np.array(split.train)
+    frames = frames[track.valid[frames]]
+    triangles = load_mean_face().triangles
+    layers = {
+        "mouth": AvatarLayer.create(
+            initial_mouth(subject, frames, config.init), config.mouth, track, triangles, generator
+        ),
+        "face": AvatarLayer.create(
+            initial_face(subject, frames, config.init, generator), config.face, track, triangles, generator
+        ),
+    }
+    features = subject_features(subject.folder / PRIORS_FILE)
+    return TrainingRun(
+        config=config,
+        track=track,
+        split=split,
+        tracked=conditions(subject, track, features, track.lower, track.upper).to(device),
+        predicted=conditions(subject, track, features, features.lower, track.upper).to(device),
+        layers={name: layer.to(device) for name, layer in layers.items()},
+        targets=TargetReader(subject, track.viewmats.copy(), config.losses.mouth_weight, device),
+        rasterizer=rasterizer,
+        generator=generator,
+        device=device,
+        bands=FaceBands.of(track.mesh),
+    )
+
+
+def conditions(
+    subject: Subject, track: TrackData, features: PriorFeatures, lower: np.ndarray, upper: np.ndarray
+) -> ConditionTrack:
+    """Conditions of the subject's own frames with a given expression."""
+    return ConditionTrack.from_arrays(
+        audio=SpeechFeatures.load(subject.folder / "speech.npz").windows(track.num_frames),
+        upper=upper,
+        lower=lower,
+        content=features.content,
+        style=features.style,
+        emotion=features.emotion,
+    )
