@@ -133,12 +133,9 @@ def triangles(face: np.ndarray) -> np.ndarray:
         beside.setdefault(a, set()).add(b)
         beside.setdefault(b, set()).add(a)
     faces = {tuple(sorted((a, b, c))) for a, b in edges for c in beside[a] & beside[b]}
-    while True:  # a clique that is no face gives one of its edges a third owner; the largest one goes
-        owners = Counter(edge for t in faces for edge in ((t[0], t[1]), (t[1], t[2]), (t[0], t[2])))
-        crowded = [t for t in faces if max(owners[(t[0], t[1])], owners[(t[1], t[2])], owners[(t[0], t[2])]) > 2]
-        if not crowded:
-            break
-        faces.remove(max(crowded, key=lambda t: area(face, t)))
+    # A clique that is no face of the surface shares each of its edges with two that are.
+    owners = Counter(edge for t in faces for edge in ((t[0], t[1]), (t[1], t[2]), (t[0], t[2])))
+    faces = {t for t in faces if min(owners[t[0], t[1]], owners[t[1], t[2]], owners[t[0], t[2]]) < 3}
     for ring in (connections.FACEMESH_LEFT_EYE, connections.FACEMESH_RIGHT_EYE):
         faces |= fill_eye(ring)
     outward = []
@@ -147,11 +144,6 @@ def triangles(face: np.ndarray) -> np.ndarray:
         middle = face[[a, b, c]].mean(0) - [0, 0, -0.05]
         outward.append((a, b, c) if normal @ middle > 0 else (a, c, b))
     return np.array(outward, np.int32)
-
-
-def area(face: np.ndarray, t: tuple[int, ...]) -> float:
-    """Twice the area of a triangle."""
-    return float(np.linalg.norm(np.cross(face[t[1]] - face[t[0]], face[t[2]] - face[t[0]])))
 
 
 def fill_eye(ring: frozenset[tuple[int, int]]) -> set[tuple[int, ...]]:
@@ -169,13 +161,12 @@ def fill_eye(ring: frozenset[tuple[int, int]]) -> set[tuple[int, ...]]:
         previous = order[-1]
         order.append(nxt)
     strip: set[tuple[int, ...]] = set()
-    low, high = 0, len(order)
-    ring_of = lambda k: order[k % len(order)]  # noqa: E731
-    while high - low > 2:
-        strip.add(tuple(sorted((ring_of(low), ring_of(low + 1), ring_of(high)))))
+    low, high = 0, len(order) - 1
+    while high - low > 1:
+        strip.add(tuple(sorted((order[low], order[low + 1], order[high]))))
         low += 1
-        if high - low > 2:
-            strip.add(tuple(sorted((ring_of(low), ring_of(high), ring_of(high - 1)))))
+        if high - low > 1:
+            strip.add(tuple(sorted((order[low], order[high], order[high - 1]))))
             high -= 1
     return strip
 

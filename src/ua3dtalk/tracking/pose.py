@@ -1,0 +1,187 @@
+"""Head pose of every frame: landmarks say where the head is, optical flow how it moves (DESIGN §5.3).
+
+Both enter one robust least-squares problem. Its normal matrix is block-tridiagonal (a frame is tied to the next one
+only), so a Gauss-Newton step is exact and linear in the length of the video; the design's overlapping windows are not
+needed. T frames, P points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+from ua3dtalk.tracking.bundle import Bundle
+from ua3dtalk.tracking.projection import Poses, pixels_of, project
+
+CHUNK_FRAMES = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseConfig:
+    """Weights of the pose problem; residuals are measured in pixels of a 512 px picture."""
+
+    flow_weight: float = 50.0
+    """Weight of the mean flow cost against the mean landmark cost."""
+    huber_px: float = 2.0
+    """Where the landmark cost turns from square to linear."""
+    flow_huber_px: float = 0.2
+    """Where the flow cost turns from square to linear."""
+    iterations: int = 12
+    """Gauss-Newton steps at most; stops when the pixels stand still."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What a video shows of the rigid points."""
+
+    points: Float64[np.ndarray, "t p 2"]
+    """Landmarks, pixels."""
+    valid: Bool[np.ndarray, " t"]
+    """Frames whose landmarks were seen."""
+    flow: Float32[np.ndarray, "t1 p 2"]
+    """Motion of each point into the next frame, pixels; NaN where unknown. T − 1 rows."""
+    centre: Float64[np.ndarray, " 2"]
+    """Principal point, pixels."""
+    unit: float
+    """512 / size of the picture: from pixels to pixels at 512."""
+
+
+def refine_poses(start: Poses, bundle: Bundle, seen: Observations, config: PoseConfig | None = None) -> Poses:
+    """Poses that fit landmarks and flow together.
+
+    Args:
+        start: Poses to start from, e.g. of ``solve_poses``, interpolated where the face was lost.
+        bundle: Shape and focal length; fixed.
+        seen: Landmarks and flow.
+        config: Weights.
+    """
+    config = config or PoseConfig()
+    poses = start
+    for _ in range(config.iterations):
+        diagonal, coupling, gradient = _normal_equations(poses, bundle, seen, config)
+        step = -solve_block_tridiagonal(diagonal, coupling, gradient)
+        poses = poses.moved(step)
+        # 1e-4 rad or m is about 0.1 px at 512 for a head at a usual distance.
+        if np.abs(step).max() < 1e-5:
+            break
+    return poses
+
+
+def _normal_equations(
+    poses: Poses, bundle: Bundle, seen: Observations, config: PoseConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Diagonal blocks [T,6,6], blocks that tie t to t+1 [T-1,6,6], gradient [T,6]."""
+    num_frames = len(poses)
+    diagonal = np.zeros((num_frames, 6, 6))
+    coupling = np.zeros((max(num_frames - 1, 0), 6, 6))
+    gradient = np.zeros((num_frames, 6))
+    # A whiff of damping keeps frames solvable that show neither landmarks nor flow.
+    diagonal += np.eye(6) * 1e-9
+    num_seen = max(int(seen.valid.sum()), 1) * seen.points.shape[1]
+    num_flow = max(int(np.isfinite(seen.flow[..., 0]).sum()), 1)
+    for first, last in _chunks(num_frames):
+        here = project(poses[first:last], bundle.shape, bundle.focal, seen.centre)
+        by_pose = here.by_pose() * seen.unit
+
+        # Chunks overlap by one frame, so that every pair lies in one; the shared frame's landmarks count once.
+        own = seen.valid[first:last].copy()
+        own[0] &= first == 0
+        residual = np.where(own[:, None, None], here.pixels - seen.points[first:last], 0.0) * seen.unit
+        weight = _robust(residual, config.huber_px) * own[:, None] / num_seen
+        diagonal[first:last] += _gram(by_pose, by_pose, weight)
+        gradient[first:last] += _dot(by_pose, residual, weight)
+
+        flow = seen.flow[first : last - 1]
+        known = np.isfinite(flow[..., 0])
+        velocity = np.where(known[..., None], here.pixels[1:] - here.pixels[:-1] - flow, 0.0) * seen.unit
+        weight = _robust(velocity, config.flow_huber_px) * known * (config.flow_weight / num_flow)
+        before, after = by_pose[:-1], by_pose[1:]
+        diagonal[first : last - 1] += _gram(before, before, weight)
+        diagonal[first + 1 : last] += _gram(after, after, weight)
+        coupling[first : last - 1] -= _gram(before, after, weight)
+        gradient[first : last - 1] -= _dot(before, velocity, weight)
+        gradient[first + 1 : last] += _dot(after, velocity, weight)
+    return diagonal, coupling, gradient
+
+
+def _robust(residual: np.ndarray, huber_px: float) -> np.ndarray:
+    """Weights of a pseudo-Huber cost."""
+    return 1 / np.sqrt(1 + (residual**2).sum(-1) / huber_px**2)
+
+
+def _gram(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Sum over points and axes of w aᵀb: [T,P,2,6] twice, [T,P] -> [T,6,6]."""
+    frames = len(a)
+    weighted = (a * weight[..., None, None]).reshape(frames, -1, 6)
+    return weighted.transpose(0, 2, 1) @ b.reshape(frames, -1, 6)
+
+
+def _dot(a: np.ndarray, residual: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Sum over points and axes of w aᵀr: [T,P,2,6], [T,P,2], [T,P] -> [T,6]."""
+    weighted = (residual * weight[..., None]).reshape(len(a), -1, 1)
+    return (a.reshape(len(a), -1, 6).transpose(0, 2, 1) @ weighted)[..., 0]
+
+
+def _chunks(num_frames: int) -> Iterator[tuple[int, int]]:
+    """Ranges that overlap by one frame, so that every pair of neighbours lies in exactly one."""
+    first = 0
+    while True:
+        last = min(first + CHUNK_FRAMES, num_frames)
+        yield first, last
+        if last == num_frames:
+            return
+        first = last - 1
+
+
+def solve_block_tridiagonal(
+    diagonal: Float64[np.ndarray, "t k k"], coupling: Float64[np.ndarray, "t1 k k"], right: Float64[np.ndarray, "t k"]
+) -> Float64[np.ndarray, "t k"]:
+    """Solve a symmetric block-tridiagonal system by elimination (Thomas).
+
+    Args:
+        diagonal: Diagonal blocks.
+        coupling: Block right of each diagonal block but the last; its transpose lies below. T − 1 of them.
+        right: Right-hand side.
+    """
+    num = len(diagonal)
+    rest = np.empty_like(right)
+    upper = np.empty_like(coupling)
+    block, value = diagonal[0], right[0]
+    for t in range(num):
+        if t + 1 < num:
+            solved = np.linalg.solve(block, np.concatenate([coupling[t], value[:, None]], 1))
+            upper[t], rest[t] = solved[:, :-1], solved[:, -1]
+            block = diagonal[t + 1] - coupling[t].T @ upper[t]
+            value = right[t + 1] - coupling[t].T @ rest[t]
+        else:
+            rest[t] = np.linalg.solve(block, value)
+    result = rest.copy()
+    for t in range(num - 2, -1, -1):
+        result[t] -= upper[t] @ result[t + 1]
+    return result
+
+
+def flow_error_px(poses: Poses, bundle: Bundle, seen: Observations, points: Bool[np.ndarray, " p"]) -> float:
+    """Mean over frames of the length of the median difference between the points' motion and their flow, px at 512.
+
+    Args:
+        poses: Poses to judge.
+        bundle: Shape and focal length.
+        seen: Flow of all points.
+        points: Points to judge on: such as were kept out of ``refine_poses``.
+    """
+    where = pixels_of(poses, bundle.shape[points], bundle.focal, seen.centre)
+    difference = (where[1:] - where[:-1] - seen.flow[:, points]) * seen.unit
+    enough = np.isfinite(difference[..., 0]).sum(1) >= 5
+    if not enough.any():
+        return float("nan")
+    return float(np.linalg.norm(np.nanmedian(difference[enough], axis=1), axis=-1).mean())
+
+
+def reprojection_px(poses: Poses, bundle: Bundle, seen: Observations) -> float:
+    """Root mean square distance of the projected points from the landmarks, px at 512, valid frames."""
+    where = pixels_of(poses[seen.valid], bundle.shape, bundle.focal, seen.centre)
+    return float(np.sqrt((((where - seen.points[seen.valid]) * seen.unit) ** 2).sum(-1).mean()))
