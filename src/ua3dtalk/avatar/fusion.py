@@ -1,0 +1,41 @@
+"""Fusing the streams' ensembles into one latent per Gaussian."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ua3dtalk.avatar.fusion_diagonal import fuse_diagonal
+from ua3dtalk.avatar.fusion_full import fuse_full
+
+Covariance = Literal["diagonal", "full"]
+"""How the members' spread enters: their variances, or their whole covariance (the paper's)."""
+
+FusionMode = Literal["member", "ensemble"]
+"""One drawn member per stream (early training), or all of them."""
+
+
+def fuse(
+    outputs: Sequence[Float[Tensor, "m two_d n"] | None], covariance: Covariance = "diagonal"
+) -> Float[Tensor, "d n"]:
+    """Fuse the streams by their precision (paper's module U, DESIGN §7). Train and infer with the same rule.
+
+    Args:
+        outputs: Per stream, means over raw log variances of its members; None for a missing stream (precision 0).
+        covariance: The rule. With one member both are the same.
+
+    Returns:
+        The fused latent of every Gaussian.
+
+    Raises:
+        ValueError: when every stream is missing.
+    """
+    present = [output for output in outputs if output is not None]
+    if not present:
+        raise ValueError("Fusion needs at least one present stream, got none.")
+    if covariance == "full" and len(present[0]) > 1:
+        return fuse_full(present)
+    return fuse_diagonal(present)

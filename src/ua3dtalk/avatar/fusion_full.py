@@ -1,0 +1,118 @@
+"""Precision-weighted fusion with the ensembles' full covariances: one small symmetric system per Gaussian."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ua3dtalk.avatar.fusion_diagonal import LOG_VARIANCE_BOUND, bounded_log_variance
+
+
+def helmert(members: int, like: Tensor) -> Tensor:
+    """[M, M]: row 0 averages the members; the others are contrasts c_k, Σ_k c_k c_kᵀ the unbiased covariance."""
+    rows = torch.zeros(members, members, dtype=torch.float64)
+    rows[0] = 1 / members
+    for k in range(1, members):
+        rows[k, :k] = 1.0
+        rows[k, k] = -k
+        rows[k] /= math.sqrt(k * (k + 1) * (members - 1))
+    return rows.to(like)
+
+
+def fuse_full(outputs: Sequence[Float[Tensor, "m two_d n"]]) -> Float[Tensor, "d n"]:
+    """z = (Σ Σ_s⁻¹)⁻¹ Σ Σ_s⁻¹ m_s with Σ_s = diag(aleatoric) + unbiased ensemble covariance (the paper's rule).
+
+    No D×D matrix is formed: by the Woodbury identity it takes one S(M-1) × S(M-1) system per Gaussian whose eigenvalues
+    are all ≥ 1, so that it needs no jitter (formulas in DESIGN §7). The backward pass reuses the factor.
+
+    Args:
+        outputs: Per present stream, D rows of means and D rows of raw log variances; at least two members each.
+
+    Returns:
+        The fused latent, differentiable with respect to all outputs.
+
+    Raises:
+        ValueError: with one member, which has no covariance.
+    """
+    if len(outputs[0]) < 2:
+        raise ValueError("Full covariance needs at least 2 members per stream, got 1.")
+    return _FuseFull.apply(*outputs)
+
+
+def _points_first(x: Tensor) -> Tensor:
+    """[S, D, N] → [N, S, D], contiguous for batched products."""
+    return x.permute(2, 0, 1).contiguous()
+
+
+class _FuseFull(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *outputs: Tensor) -> Tensor:
+        members, rows, n = outputs[0].shape
+        streams, latent, rank = len(outputs), rows // 2, members - 1
+        contrasts = helmert(members, outputs[0])
+        precision = torch.stack([bounded_log_variance(o[:, latent:]).exp_().mean(0) for o in outputs]).reciprocal_()
+        root = precision.sqrt()  # [S, D, N]
+        mean = torch.empty_like(precision)
+        factors = precision.new_empty(n, streams, rank, latent)  # A_s = U_sᵀ diag(√p_s)
+        for s, output in enumerate(outputs):
+            turned = (contrasts @ output[:, :latent].reshape(members, -1)).view(members, latent, n)
+            mean[s] = turned[0]
+            factors[:, s] = (turned[1:] * root[s]).permute(2, 0, 1)
+        total = precision.sum(0)
+        first = (precision * mean).sum(0) / total  # z₀
+        share = _points_first(root * total.rsqrt())  # √(p_s / P)
+        stacked = (factors * share.unsqueeze(2)).view(n, streams * rank, latent)  # Y
+        system = torch.bmm(stacked, stacked.transpose(1, 2)).neg_()
+        flat = factors.view(n * streams, rank, latent)
+        own = torch.bmm(flat, flat.transpose(1, 2)).view(n, streams, rank, rank)
+        blocks = system.view(n, streams, rank, streams, rank)
+        for s in range(streams):
+            blocks[:, s, :, s] += own[:, s]
+        system.diagonal(dim1=1, dim2=2).add_(1.0)
+        residual = _points_first(root * (first - mean)).view(n * streams, latent, 1)
+        right = torch.bmm(flat, residual).view(n, streams * rank, 1)
+        lower = torch.linalg.cholesky_ex(system)[0]
+        alpha = torch.cholesky_solve(right, lower)
+        fused = first + torch.bmm(alpha.transpose(1, 2), stacked).squeeze(1).t() * total.rsqrt()
+        ctx.save_for_backward(fused, mean, precision, total, factors, lower, alpha, *outputs)
+        return fused
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, ...]:
+        gradient = grad_outputs[0]
+        fused, mean, precision, total, factors, lower, alpha, *outputs = ctx.saved_tensors
+        n, streams, rank, latent = factors.shape
+        members = rank + 1
+        contrasts = helmert(members, fused)
+        root = precision.sqrt()
+        flat = factors.view(n * streams, rank, latent)
+        direct = gradient / total
+        right = torch.bmm(flat, _points_first(root * direct).view(n * streams, latent, 1))
+        beta = torch.cholesky_solve(right.view(n, streams * rank, 1), lower)
+        both = torch.stack([alpha.view(-1, rank), beta.view(-1, rank)], dim=1)  # [N·S, 2, R]
+        pulled = (
+            torch.bmm(both, flat).view(n, streams, 2, latent).permute(2, 1, 3, 0) * root
+        )  # p_s U_s α_s, p_s U_s b_s
+        q = direct + pulled[1].sum(0) / total
+        r = precision * q - pulled[1]
+        w = precision * (mean - fused) + pulled[0]
+        alphas = alpha.view(n, streams, rank).permute(1, 2, 0).contiguous()  # [S, R, N]
+        betas = beta.view(n, streams, rank).permute(1, 2, 0).contiguous()
+        gradients = []
+        for s, output in enumerate(outputs):
+            turned = r.new_empty(members, latent, n)
+            turned[0] = r[s]
+            torch.mul(alphas[s].unsqueeze(1), r[s], out=turned[1:])
+            turned[1:].addcmul_(betas[s].unsqueeze(1), w[s], value=-1.0)
+            result = torch.empty_like(output)
+            result[:, :latent] = (contrasts.t() @ turned.view(members, -1)).view(members, latent, n)
+            bounded = torch.tanh(output[:, latent:] * (1 / LOG_VARIANCE_BOUND))
+            slope = 1 - bounded.square()
+            result[:, latent:] = (bounded * LOG_VARIANCE_BOUND).exp_().mul_(slope).mul_(r[s] * w[s] * (-1 / members))
+            gradients.append(result)
+        return tuple(gradients)
