@@ -59,6 +59,6 @@ class Camera:
         """The same camera with its tensors on ``device``."""
         return Camera(self.viewmat.to(device), self.K.to(device), self.width, self.height)
 
-    def position(self) -> Float[Tensor, "3"]:
+    def position(self) -> Float[Tensor, 3]:
         """Centre of projection in the world, metres (differentiable)."""
         return -torch.linalg.solve(self.viewmat[:3, :3], self.viewmat[:3, 3])

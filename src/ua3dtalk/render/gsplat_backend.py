@@ -68,7 +68,7 @@ def _without_non_finite(splats: Splats, extras: Tensor | None) -> tuple[Splats, 
     if bool(good.all()):
         return splats, extras
     keep = lambda values, fill: torch.where(good.view(-1, *[1] * (values.dim() - 1)), values, fill)  # noqa: E731
-    identity = torch.eye(4, device=good.device)[:1]
+    identity = torch.eye(4, device=good.device)[0]
     cleaned = Splats(
         keep(splats.means, torch.zeros_like(splats.means)),
         keep(splats.quats, identity.expand_as(splats.quats)),

@@ -1,8 +1,8 @@
 """Numba kernel: gradients of the tiles, front to back like the forward pass.
 
-Each pixel carries S = Σ (what lies behind, dotted with its gradient) − T_final · g_alpha, so no list of weights is kept:
-dL/dα = T (c·g) − S/(1−α). Each (Gaussian, tile) pair writes its own row of moments; a later gather sums the rows of a
-Gaussian in a fixed order, so there are no races and any number of threads gives the same bits.
+Each pixel carries S = Σ (what lies behind, dotted with its gradient) − T_final · g_alpha, so no list of weights is
+kept: dL/dα = T (c·g) − S/(1−α). Each (Gaussian, tile) pair writes its own row of moments; a later gather sums the rows
+of a Gaussian in a fixed order, so there are no races and any number of threads gives the same bits.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from ua3dtalk.render.numba_common import (
     G_GREEN,
     G_OPACITY,
     G_RED,
+    G_X,
     G_XX,
     G_XY,
+    G_Y,
     G_YY,
     GRADIENTS,
     GREEN,
@@ -44,8 +46,6 @@ from ua3dtalk.render.numba_common import (
     TILE,
     TOP,
     ZERO,
-    G_X,
-    G_Y,
     X,
     Y,
     exp_negative,
@@ -88,8 +88,8 @@ def _moments(buffer, sums, g, k, extras, num_extras, x0, y0, row):
     half_xx, half_yy = HALF * xx, HALF * yy
     cutoff = splat(g[k, CUTOFF])
     red, green, blue = g[k, RED], g[k, GREEN], g[k, BLUE]
-    first = max(0, int(math.ceil(g[k, TOP])) - y0)
-    last = min(TILE - 1, int(math.floor(g[k, BOTTOM])) - y0)
+    first = max(0, math.ceil(g[k, TOP]) - y0)
+    last = min(TILE - 1, math.floor(g[k, BOTTOM]) - y0)
     zero = splat(ZERO)
     m, m_x, m_y, m_xx, m_xy, m_yy, m_red, m_green, m_blue = zero, zero, zero, zero, zero, zero, zero, zero, zero
     for c in range(num_extras):

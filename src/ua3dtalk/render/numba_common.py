@@ -9,7 +9,7 @@ from numba import float32, njit
 from ua3dtalk.render.numba_simd import LANES
 from ua3dtalk.render.rasterizer import MAX_ALPHA, MIN_TRANSMITTANCE
 
-# No "nnan"/"ninf": guards against non-finite numbers must survive. No "reassoc": results must not depend on the compiler.
+# No "nnan"/"ninf": guards against non-finite numbers must survive. No "reassoc": it would leave the order of sums open.
 OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "nsz", "arcp"},
     "cache": True,

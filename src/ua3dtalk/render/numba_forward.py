@@ -63,8 +63,8 @@ def _draw(buffer, g, k, extras, num_extras, x0, y0):
     half_xx, xy, half_yy = HALF * g[k, CONIC_XX], g[k, CONIC_XY], HALF * g[k, CONIC_YY]
     cutoff = splat(g[k, CUTOFF])
     red, green, blue, depth = g[k, RED], g[k, GREEN], g[k, BLUE], g[k, DEPTH]
-    first = max(0, int(math.ceil(g[k, TOP])) - y0)
-    last = min(TILE - 1, int(math.floor(g[k, BOTTOM])) - y0)
+    first = max(0, math.ceil(g[k, TOP]) - y0)
+    last = min(TILE - 1, math.floor(g[k, BOTTOM]) - y0)
     for s in range(STRIPS):
         left = float32(x0 + s * LANES)
         if g[k, RIGHT] < left or g[k, LEFT] > left + float32(LANES - 1):

@@ -32,8 +32,8 @@ from ua3dtalk.render.numba_common import (
 from ua3dtalk.render.numba_harmonics import harmonics
 from ua3dtalk.render.rasterizer import CLAMP_MARGIN, DILATION_PX2, FAR_M, MIN_ALPHA, NEAR_M
 
-# The camera as 24 float64: rotation (9, by rows), translation (3), position (3), fx, fy, cx, cy, clamp limits (4), unused.
-TRANSLATION, POSITION, INTRINSICS, LIMITS, CAMERA_SIZE = 9, 12, 15, 19, 24
+# The camera as float64: rotation (9, by rows), translation (3), position (3), fx, fy, cx, cy, clamp limits (4).
+TRANSLATION, POSITION, INTRINSICS, LIMITS = 9, 12, 15, 19
 
 
 def pack_camera(viewmat: np.ndarray, K: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def pack_camera(viewmat: np.ndarray, K: np.ndarray, width: int, height: int) -> 
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
     margin_x, margin_y = CLAMP_MARGIN * width / fx, CLAMP_MARGIN * height / fy
     limits = (-cx / fx - margin_x, (width - cx) / fx + margin_x, -cy / fy - margin_y, (height - cy) / fy + margin_y)
-    return np.array([*rotation.ravel(), *translation, *position, fx, fy, cx, cy, *limits, 0.0])
+    return np.array([*rotation.ravel(), *translation, *position, fx, fy, cx, cy, *limits])
 
 
 @njit(**INLINE)
@@ -131,8 +131,8 @@ def _bounds(g, i, x, y, extent_x, extent_y, width, height, boxes):
     top, bottom = max(y - extent_y - 0.5, -1.0), min(y + extent_y - 0.5, float(height))
     if not (left <= width and right >= -1.0 and top <= height and bottom >= -1.0):
         return 0
-    first_x, last_x = max(int(math.ceil(left)), 0), min(int(math.floor(right)), width - 1)
-    first_y, last_y = max(int(math.ceil(top)), 0), min(int(math.floor(bottom)), height - 1)
+    first_x, last_x = max(math.ceil(left), 0), min(math.floor(right), width - 1)
+    first_y, last_y = max(math.ceil(top), 0), min(math.floor(bottom), height - 1)
     if first_x > last_x or first_y > last_y:
         return 0
     g[i, LEFT], g[i, RIGHT], g[i, TOP], g[i, BOTTOM] = left, right, top, bottom

@@ -17,15 +17,15 @@ from ua3dtalk.render.numba_common import (
     G_GREEN,
     G_OPACITY,
     G_RED,
+    G_X,
     G_XX,
     G_XY,
+    G_Y,
     G_YY,
     GRADIENTS,
     INLINE,
     OPTIONS,
     RED,
-    G_X,
-    G_Y,
 )
 from ua3dtalk.render.numba_harmonics import harmonics, harmonics_gradient
 from ua3dtalk.render.numba_projection import INTRINSICS, LIMITS, POSITION, own_axes, rotation_of, slopes, to_camera

@@ -1,7 +1,7 @@
 """Explicit SIMD for numba: a value of eight float32 lanes.
 
 Plain loops over eight pixels silently fall back to scalar code when LLVM's cost model changes its mind. These types
-lower to ``<8 x float>``, which LLVM maps to one AVX register or to two SSE/NEON registers, so nothing is left to chance.
+lower to ``<8 x float>``, which LLVM maps to one AVX register or to two SSE/NEON registers: nothing is left to chance.
 
 ``no_type_check`` keeps run-time type checkers from wrapping functions that numba must see bare.
 """

@@ -111,9 +111,11 @@ def _finite(splats: Splats) -> Bool[Tensor, " n"]:
 
 @torch.no_grad()
 def _radii(projected: Projected, opacities: Tensor, visible: Tensor, camera: Camera) -> Tensor:
-    """Half extents where alpha reaches its threshold; 0 outside the picture."""
+    """Half extents where alpha reaches its threshold; 0 where no pixel centre is met."""
     extent = (2 * torch.log(opacities / MIN_ALPHA).clamp_min(0)).sqrt()[:, None]
-    radii = torch.ceil(extent * projected.covariances.diagonal(dim1=-2, dim2=-1).sqrt())  # [N, 2]
-    size = torch.tensor([camera.width, camera.height], device=radii.device)
-    inside = ((projected.means2d + radii > 0) & (projected.means2d - radii < size)).all(-1)
-    return torch.where(visible & inside, radii.amax(-1), torch.zeros_like(radii[:, 0])).nan_to_num().int()
+    half = extent * projected.covariances.diagonal(dim1=-2, dim2=-1).sqrt()  # [N, 2]
+    last = torch.tensor([camera.width, camera.height], device=half.device) - 1
+    first_pixel = torch.ceil(projected.means2d - half - 0.5).clamp_min(0)
+    last_pixel = torch.minimum(torch.floor(projected.means2d + half - 0.5), last)
+    drawn = visible & (first_pixel <= last_pixel).all(-1)
+    return torch.where(drawn, half.amax(-1).ceil(), torch.zeros_like(half[:, 0])).int()
