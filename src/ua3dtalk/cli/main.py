@@ -21,11 +21,17 @@ from ua3dtalk.cli.doctor import Doctor
 from ua3dtalk.cli.evaluate import Evaluate
 from ua3dtalk.cli.export import Export
 from ua3dtalk.cli.prepare import Prepare
+from ua3dtalk.cli.priors import Show, TrainContent
 from ua3dtalk.cli.synthesize import Synthesize
 from ua3dtalk.cli.train import Train
 from ua3dtalk.core.errors import UserError
 
 DONE, OURS, USAGE, STOPPED = 0, 1, 2, 130
+
+PriorsCommands = Union[  # noqa: UP007
+    Annotated[TrainContent, subcommand("train-content")],
+    Annotated[Show, subcommand("show")],
+]
 
 Commands = Union[  # noqa: UP007 - built at run time, where `|` does not take Annotated
     Annotated[Demo, subcommand("demo")],
@@ -34,6 +40,10 @@ Commands = Union[  # noqa: UP007 - built at run time, where `|` does not take An
     Annotated[Synthesize, subcommand("synthesize")],
     Annotated[Evaluate, subcommand("evaluate")],
     Annotated[Export, subcommand("export")],
+    Annotated[
+        PriorsCommands,
+        subcommand("priors", description="Train what is learnt from many speakers; show what a prior was trained on."),
+    ],
     Annotated[Doctor, subcommand("doctor")],
 ]
 

@@ -1,0 +1,53 @@
+"""What a prior was trained on can be shown from a file or from the folder that holds it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ua3dtalk.cli.main import main
+from ua3dtalk.core.checkpoint import save_tensors
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, kind in (("priors", "priors.person"), ("face", "avatar.face")):
+        path = tmp_path / f"{name}.safetensors"
+        save_tensors(path, {"w": torch.ones(1)}, kind=kind, header={"facts": {"speakers": 14, "opening_r": 0.521}})
+    return tmp_path
+
+
+def test_a_folder_shows_its_priors_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["priors", "show", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "priors.safetensors",
+        "kind             priors.person",
+        "facts.speakers   14",
+        "facts.opening_r  0.521",
+    ]
+
+
+def test_a_file_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["priors", "show", str(folder / "priors.safetensors"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["priors.safetensors"]["facts"]["speakers"] == 14
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [(".", "holds no priors"), ("face.safetensors", "holds no priors"), ("gone", "gone does not exist")],
+)
+def test_what_is_no_prior_is_said(name: str, sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "priors.safetensors").unlink()
+    assert main(["priors", "show", str(folder / name)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_content_is_not_trained_on_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "p.safetensors"
+    assert main(["priors", "train-content", "--out", str(out)]) == 2
+    assert "fewer than 3 speakers" in capsys.readouterr().err
+    assert not out.exists()
