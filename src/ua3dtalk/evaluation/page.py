@@ -1,0 +1,169 @@
+"""The report's page: one HTML file that needs nothing else, made to be read on a phone too."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from ua3dtalk.evaluation.regions import REGIONS
+from ua3dtalk.evaluation.results import Evaluation, RowResult, Score
+
+ROW_MEANINGS = {
+    "real": "the held-out video itself after one more JPEG coding: the ceiling, and the noise of the measuring",
+    "static": "the avatar with its motion off, in the true pose: the floor",
+    "expression": "the avatar driven by the tracked expression of the held-out frames: what perfect speech could reach",
+    "driven": "the avatar driven by the sound, with true head pose and true upper-face signals",
+    "audio-only": "the avatar driven by the sound alone; of the held-out frames it gets only the head pose",
+}
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:#1a1a1a;background:#fff}
+h1{font-size:1.5rem;line-height:1.2}h2{font-size:1.15rem;margin-top:2rem}
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
+th,td{padding:.35rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}
+small{color:#555;font-size:.75rem}img{max-width:100%;height:auto}video{width:100%}
+dt{font-weight:600}dd{margin:0 0 .5rem}
+@media(prefers-color-scheme:dark){body,th:first-child,td:first-child{background:#161616;color:#eee}
+small{color:#aaa}th,td{border-color:#333}img{background:#fff}}
+"""
+
+
+def render_page(
+    evaluation: Evaluation, pictures: Mapping[str, tuple[str, bytes]], video: str | None, facts: Mapping[str, Any]
+) -> str:
+    """The whole page.
+
+    Args:
+        evaluation: Results.
+        pictures: By heading: media type (``image/png``) and the picture's bytes; they are put into the page.
+        video: Name of the side-by-side video in the same folder, or None.
+        facts: Settings and versions, nested, shown at the end.
+
+    Returns:
+        HTML.
+    """
+    frames = evaluation.frames
+    lead = (
+        f"{len(frames)} held-out frames ({frames[0]}–{frames[-1]}, {len(frames) / 25:.1f} s) of "
+        f"{evaluation.size[0]}×{evaluation.size[1]} pixels, scored as rendered, before any video coding. "
+        f"Faces were not found in {evaluation.missed_real} real frames."
+    )
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width,initial-scale=1'><title>UA-3DTalk report</title>"
+        f"<style>{_STYLE}</style><h1>How good is this avatar?</h1><p>{escape(lead)}</p>",
+        "<h2>Lips</h2>",
+        _lip_table(evaluation),
+        "<h2>Pictures</h2>",
+        _picture_table(evaluation),
+        _risk_table(evaluation),
+        _definitions(evaluation),
+    ]
+    if video:
+        parts.append(f"<h2>Side by side</h2><video controls preload=metadata src='{escape(video)}'></video>")
+    for heading, (kind, data) in pictures.items():
+        source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+        parts.append(f"<h2>{escape(heading)}</h2><img alt='{escape(heading)}' src='{source}'>")
+    parts.append("<h2>Settings</h2>" + _facts(facts))
+    return "\n".join(parts) + "\n"
+
+
+def _lip_table(evaluation: Evaluation) -> str:
+    head = ("row", "mouth over static", "opening r", "amplitude", "best lag", "r there", "width r", "LMD", "LMD / eyes")
+    rows = []
+    for row in evaluation.rows.values():
+        opening = row.opening
+        rows.append(
+            [
+                escape(row.name),
+                _number(row.mouth_gain_db, "+.2f", " dB"),
+                _number(opening.correlation, ".2f"),
+                _number(opening.amplitude, ".2f"),
+                _number(opening.lag_frames, "+d", " frames"),
+                _number(opening.correlation_at_lag, ".2f"),
+                _number(row.width.correlation, ".2f"),
+                _number(row.lmd_px.mean, ".2f", " px"),
+                _number(row.lmd.mean, ".4f"),
+            ]
+        )
+    return _table(head, rows)
+
+
+def _picture_table(evaluation: Evaluation) -> str:
+    head = ("row", *(f"{region.replace('_', ' ')}<br><small>PSNR dB / SSIM</small>" for region in REGIONS), "no face")
+    rows = []
+    for row in evaluation.rows.values():
+        cells = [_region_cell(row, region) for region in REGIONS]
+        rows.append([escape(row.name), *cells, f"{row.missed} of {len(evaluation.frames)}"])
+    return _table(head, rows)
+
+
+def _region_cell(row: RowResult, region: str) -> str:
+    found = row.regions[region]
+    return f"{_number(found.psnr_db.mean, '.2f')} / {_number(found.ssim.mean, '.3f')}{_interval(found.psnr_db)}"
+
+
+def _interval(score: Score) -> str:
+    return "" if score.interval is None else f"<br><small>{score.interval[0]:.2f}–{score.interval[1]:.2f} dB</small>"
+
+
+def _risk_table(evaluation: Evaluation) -> str:
+    rows = [
+        [escape(row.name), escape(kind.replace("_", " ")), _number(risk.spearman, "+.2f"), str(risk.frames)]
+        for row in evaluation.rows.values()
+        for kind, risk in (row.risk or {}).items()
+    ]
+    if not rows:
+        return ""
+    return "<h2>Does the uncertainty know the error?</h2>" + _table(
+        ("row", "error of the frame by", "Spearman's ρ", "frames"), rows
+    )
+
+
+def _definitions(evaluation: Evaluation) -> str:
+    items = [(name, ROW_MEANINGS[name]) for name in evaluation.rows if name in ROW_MEANINGS]
+    items += [(f"region {name.replace('_', ' ')}", meaning) for name, meaning in REGIONS.items()]
+    items += [
+        (
+            "PSNR, SSIM",
+            "mean over frames of the frame's value in the region; SSIM with an 11×11 Gaussian window, σ 1.5",
+        ),
+        ("small numbers", "95 % interval of the mean, bootstrap over blocks of one second"),
+        ("mouth over static", "PSNR of the mouth box minus that of the static row, mean over the same frames"),
+        ("opening", "distance of inner-lip points 13 and 14 over the distance of the outer eye corners"),
+        ("width", "distance of the mouth corners over the distance of the outer eye corners"),
+        ("amplitude", "standard deviation of the rendered opening over that of the real one; 1 is right"),
+        ("best lag", "shift within ±10 frames that fits best; positive: the rendered mouth comes late"),
+        ("LMD", "mean distance of 40 lip points, both outlines centred; in pixels, and over the eye-corner distance"),
+        ("landmarks", f"{evaluation.detector}, the same detector on real and rendered frames"),
+    ]
+    return "<h2>What the numbers mean</h2><dl>" + "".join(
+        f"<dt>{escape(term)}</dt><dd>{escape(meaning)}</dd>" for term, meaning in items
+    ) + "</dl>"  # fmt: skip
+
+
+def _facts(values: Mapping[str, Any]) -> str:
+    rows = [[escape(name), escape(text)] for name, text in _flat(values, "")]
+    return _table(("setting", "value"), rows)
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", str(value)))
+    return found
+
+
+def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class=scroll><table><tr>{top}</tr>{body}</table></div>"
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "–" if value is None else f"{value:{form}}{unit}"
