@@ -308,6 +308,16 @@ def test_configurations_are_frozen_and_keyword_only() -> None:
     check(findings)
 
 
+def test_protocols_can_be_checked_at_run_time() -> None:
+    """beartype looks at protocols with isinstance; one that refuses breaks every function that names it."""
+    findings = []
+    for path, node in walk(ast.ClassDef):
+        names = {dotted(d) for d in node.decorator_list}
+        if "Protocol" in {dotted(base) for base in node.bases} and not names & {"runtime_checkable"}:
+            findings.append(at(path, node.lineno, f"{node.name} is not @runtime_checkable"))
+    check(findings)
+
+
 # --- weight ----------------------------------------------------------------------------------------------------------
 
 
