@@ -318,6 +318,16 @@ def test_protocols_can_be_checked_at_run_time() -> None:
     check(findings)
 
 
+def test_kernels_keep_the_type_checker_out() -> None:
+    """Under pytest every function is wrapped; numba can neither compile nor cache a wrapped one."""
+    findings = []
+    for path, node in walk(ast.FunctionDef):
+        names = {dotted(d) for d in node.decorator_list}
+        if is_compiled(node) and not names & {"no_type_check", "typing.no_type_check"}:
+            findings.append(at(path, node.lineno, f"{node.name}() is compiled without @no_type_check below the jit"))
+    check(findings)
+
+
 # --- weight ----------------------------------------------------------------------------------------------------------
 
 
