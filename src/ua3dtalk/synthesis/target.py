@@ -1,0 +1,81 @@
+"""What synthesis needs of an avatar. ``ua3dtalk.avatar.avatar.Avatar`` fits; so does any test double."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from ua3dtalk.avatar.conditions import Conditions
+from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
+from ua3dtalk.subject.speech_data import SpeechFeatures
+
+
+class TargetLoop(Protocol):
+    """A stretch of the subject's own video: L poses with the upper-face signals and torsos that belong to them."""
+
+    @property
+    def viewmats(self) -> np.ndarray:
+        """World to camera, ``[L, 4, 4]``."""
+        ...
+
+    @property
+    def upper(self) -> np.ndarray:
+        """Upper-face signals, z-scored, ``[L, 6]``."""
+        ...
+
+
+class TargetPriors(Protocol):
+    """Speech to features."""
+
+    @property
+    def emotion_labels(self) -> Sequence[str]:
+        """Emotions that can be asked for."""
+        ...
+
+    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionRequest | None) -> PriorFeatures:
+        """Features per video frame; ``emotion`` None takes it from the voice."""
+        ...
+
+
+class TargetFrame(Protocol):
+    """One rendered frame."""
+
+    @property
+    def image(self) -> np.ndarray:
+        """RGB, uint8 ``[H, W, 3]``."""
+        ...
+
+    @property
+    def deviation(self) -> np.ndarray | None:
+        """Uncertainty per pixel ``[H, W]``, 0 where there is no head; None unless maps were asked for."""
+        ...
+
+    @property
+    def uncertainty(self) -> float | None:
+        """Mean of ``deviation`` over the head."""
+        ...
+
+
+class Target(Protocol):
+    """An avatar."""
+
+    width: int
+    height: int
+
+    @property
+    def loop(self) -> TargetLoop:
+        """Poses to speak with."""
+        ...
+
+    @property
+    def priors(self) -> TargetPriors:
+        """Speech to features."""
+        ...
+
+    def render(
+        self, conditions: Conditions, viewmat: np.ndarray, torso_index: int, want_maps: bool = False
+    ) -> TargetFrame:
+        """Render one frame in front of torso ``torso_index`` of the loop."""
+        ...
