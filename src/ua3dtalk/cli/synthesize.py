@@ -30,9 +30,9 @@ class Synthesize(Command):
     intensity: float = 1.0
     """How strong the emotion is, from 0 to 1."""
     timeline: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Emotions over time: a CSV with start_s, end_s, label, intensity."""
+    """Emotions over time: a CSV with start_s, end_s, label, intensity; or time_s, label, intensity."""
     pose: str = "source"
-    """Head movement: source (the subject's own), still, or a file."""
+    """Head movement: source (the subject's own, to and fro), still, or an .npz file with viewmats."""
     blink: str = "source"
     """Blinks: source, generated or none."""
     confidence: Annotated[Path | None, arg(metavar="MAP.mp4")] = None
@@ -46,38 +46,28 @@ class Synthesize(Command):
         avatar = existing_folder(self.avatar, "the avatar", "avatar.json", "train SUBJECT --out AVATAR")
         audio = existing_file(self.audio, "--audio")
         out = output_file(self.out, ".mp4", "--out")
-        confidence = output_file(self.confidence, ".mp4", "--confidence") if self.confidence else None
-        report = output_file(self.report, ".json", "--report") if self.report else None
-        timeline = existing_file(self.timeline, "--timeline") if self.timeline else None
-        self._check_choices(confidence)
-        from ua3dtalk.core.device import pick_device
-
-        device = pick_device(self.device)
-        from ua3dtalk.recipes.synthesize import synthesize_video
+        self._check_places()
         from ua3dtalk.synthesis.options import SynthesisOptions
 
         options = SynthesisOptions(
             emotion=self.emotion,
             intensity=self.intensity,
-            timeline=timeline,
-            confidence=confidence,
-            report=report,
+            timeline=existing_file(self.timeline, "--timeline") if self.timeline else None,
+            confidence=output_file(self.confidence, ".mp4", "--confidence") if self.confidence else None,
+            report=output_file(self.report, ".json", "--report") if self.report else None,
             pose=self.pose,
             blink=self.blink,
         )
+        from ua3dtalk.core.device import pick_device
+
+        device = pick_device(self.device)
+        from ua3dtalk.recipes.synthesize import synthesize_video
+
         values = synthesize_video(avatar, audio, out, options=options, device=device, progress=progress)
         return Report(f"{table(values)}\nThe video is {out}.", values)
 
-    def _check_choices(self, confidence: Path | None) -> None:
-        if not 0 <= self.intensity <= 1:
-            raise UserError(f"--intensity {self.intensity} is out of range.", "Use 0 (neutral) to 1 (full).")
-        if self.timeline and self.emotion != "auto":
-            raise UserError("--timeline and --emotion exclude each other.", "Give one of them.")
-        if self.pose not in ("source", "still"):
-            existing_file(Path(self.pose), "--pose")
-        if self.blink not in ("source", "generated", "none"):
-            raise UserError(f"--blink {self.blink!r} is not known.", "Use source, generated or none.")
+    def _check_places(self) -> None:
         if self.audio.resolve() == self.out.resolve():
             raise UserError("--out is the same file as --audio.", "Choose another name.")
-        if confidence and confidence.resolve() == self.out.resolve():
+        if self.confidence and self.confidence.resolve() == self.out.resolve():
             raise UserError("--confidence is the same file as --out.", "Choose another name.")
