@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ua3dtalk.avatar import fusion_kernels
+
 LOG_VARIANCE_BOUND = 8.0
 """Raw log variances pass through 8·tanh(·/8): a variance can neither vanish nor explode."""
 
@@ -46,43 +48,60 @@ def fuse_diagonal(outputs: Sequence[Float[Tensor, "m two_d n"]]) -> Float[Tensor
     return _FuseDiagonal.apply(*outputs)
 
 
+def _is_fast(output: Tensor) -> bool:
+    return output.device.type == "cpu" and output.dtype == torch.float32
+
+
 class _FuseDiagonal(torch.autograd.Function):
+    """The numba kernels on a CPU in float32; plain torch, the same numbers, for float64 and on accelerators."""
+
     @staticmethod
     def forward(ctx: Any, *outputs: Tensor) -> Tensor:
-        latent = outputs[0].shape[1] // 2
-        stream_means, precisions = [], []
-        weighted, total = torch.zeros(()), torch.zeros(())
-        for output in outputs:
-            mean, variance, epistemic = moments(output)
-            precision = variance.add_(epistemic).reciprocal_()
-            weighted = torch.addcmul(weighted.to(mean), precision, mean)
-            total = total.to(mean) + precision
-            stream_means.append(mean)
-            precisions.append(precision)
-        fused = weighted / total
-        ctx.latent = latent
-        ctx.save_for_backward(fused, total, *outputs, *stream_means, *precisions)
+        outputs = tuple(output.contiguous() for output in outputs)
+        _, rows, n = outputs[0].shape
+        weighted, total = outputs[0].new_zeros(2, rows // 2, n)
+        stats = [_accumulate(output, weighted, total) for output in outputs]
+        fused = weighted.div_(total)
+        ctx.streams = len(outputs)
+        ctx.save_for_backward(fused, total, *outputs, *(mean for mean, _ in stats), *(p for _, p in stats))
         return fused
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, ...]:
-        gradient = grad_outputs[0]
         fused, total, *rest = ctx.saved_tensors
-        streams, latent = len(rest) // 3, ctx.latent
-        shared = gradient / total
-        gradients = []
-        for output, mean, precision in zip(
-            rest[:streams], rest[streams : 2 * streams], rest[2 * streams :], strict=True
-        ):
-            members = len(output)
-            to_mean = precision * shared
-            to_variance = -to_mean * precision * (mean - fused)
-            result = torch.empty_like(output)
-            result[:, :latent] = to_mean / members
-            if members > 1:
-                result[:, :latent].addcmul_(output[:, :latent] - mean, to_variance, value=2 / (members - 1))
-            bounded = torch.tanh(output[:, latent:] * (1 / LOG_VARIANCE_BOUND))
-            slope = 1 - bounded.square()
-            torch.mul((bounded * LOG_VARIANCE_BOUND).exp_().mul_(slope), to_variance / members, out=result[:, latent:])
-            gradients.append(result)
-        return tuple(gradients)
+        s = ctx.streams
+        shared = grad_outputs[0] / total
+        streams = zip(rest[:s], rest[s : 2 * s], rest[2 * s :], strict=True)
+        return tuple(_backward(output, mean, precision, fused, shared) for output, mean, precision in streams)
+
+
+def _accumulate(output: Tensor, weighted: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and precision of a stream; adds its share to `weighted` and `total` in place."""
+    if _is_fast(output):
+        mean, precision = torch.empty_like(weighted), torch.empty_like(weighted)
+        arrays = (x.detach().numpy() for x in (output, mean, precision, weighted, total))
+        fusion_kernels.accumulate(*arrays)
+        return mean, precision
+    mean, aleatoric, epistemic = moments(output)
+    precision = (aleatoric + epistemic).reciprocal()
+    weighted.addcmul_(precision, mean)
+    total.add_(precision)
+    return mean, precision
+
+
+def _backward(output: Tensor, mean: Tensor, precision: Tensor, fused: Tensor, shared: Tensor) -> Tensor:
+    gradient = torch.empty_like(output)
+    if _is_fast(output):
+        arrays = (x.detach().contiguous().numpy() for x in (output, mean, precision, fused, shared, gradient))
+        fusion_kernels.accumulate_backward(*arrays)
+        return gradient
+    members, latent = len(output), output.shape[1] // 2
+    to_mean = precision * shared
+    to_variance = -to_mean * precision * (mean - fused)
+    gradient[:, :latent] = to_mean / members
+    if members > 1:
+        gradient[:, :latent].addcmul_(output[:, :latent] - mean, to_variance, value=2 / (members - 1))
+    bounded = torch.tanh(output[:, latent:] * (1 / LOG_VARIANCE_BOUND))
+    slope = 1 - bounded.square()
+    torch.mul((bounded * LOG_VARIANCE_BOUND).exp_().mul_(slope), to_variance / members, out=gradient[:, latent:])
+    return gradient

@@ -1,9 +1,9 @@
 """CPU kernels of the feature planes: bilinear sampling of all planes, product over a level's three, and its gradient.
 
 Race-free and deterministic: the forward pass deals out blocks of points, the backward pass deals out planes (each plane
-of each level has its own rows of the table), so one thread and many give the same bits. The channel loops run over row
-views on purpose: indexing the table inside them was 2-3 times slower. `no_type_check` keeps the tests' type checker away,
-which would hand numba a wrapped function.
+of each level has its own rows of the table), so one thread and many give the same bits. The channel loops run over
+row views on purpose: indexing the table inside them was 2-3 times slower. `no_type_check` keeps the tests' type checker
+away, which would hand numba a wrapped function.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ _BLOCK = 256
 @njit(cache=True, inline="always", error_model="numpy")
 @no_type_check
 def _cell(coordinate, half_extent, cells_per_m, resolution):
-    """Left grid index and the weight of its right neighbour; clamped to the plane."""
-    u = min(max((coordinate + half_extent) * cells_per_m, np.float32(0)), np.float32(resolution - 1))
+    """Left grid index and the weight of its right neighbour; clamped to the plane, NaN to its border."""
+    last = np.float32(resolution - 1)
+    u = (coordinate + half_extent) * cells_per_m
+    u = u if u > np.float32(0) else np.float32(0)
+    u = u if u < last else last
     i = min(np.int64(np.int32(u)), resolution - 2)
     return i, u - np.float32(i)
 
