@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from ua3dtalk.cli.console import LineProgress, RichProgress, make_progress, rate_text
-from ua3dtalk.cli.results import table
+from ua3dtalk.cli.results import grid, table
 from ua3dtalk.core.progress import Silent
 
 
@@ -86,4 +86,13 @@ def test_nested_results_become_a_table() -> None:
         "mouth.lag      1",
         "frames         100 values",
         "pair           1, 2.5",
+    ]
+
+
+def test_rows_of_results_become_a_grid() -> None:
+    rows = {"static": {"psnr": {"mean": 28.512}, "r": None}, "driven": {"psnr": {"mean": 30.2}, "r": 0.6213}}
+    assert grid(rows, {"head PSNR": "psnr.mean", "opening r": "r", "lag": "gone"}).splitlines() == [
+        "        head PSNR  opening r  lag",
+        "static      28.51          -    -",
+        "driven       30.2     0.6213    -",
     ]

@@ -133,7 +133,7 @@ WRONG = [
     (["synthesize", "avatar", "--audio", "video.mp4", "--out", "video.mp4"], "--out is the same file as --audio"),
     ([*SPEAK, "--intensity", "1.5"], "--intensity 1.5 is out of range"),
     ([*SPEAK, "--blink", "twice"], "--blink 'twice' is not known"),
-    ([*SPEAK, "--pose", "gone.npz"], "--pose gone.npz does not exist"),
+    ([*SPEAK, "--pose", "gone.npz"], "--pose 'gone.npz' does not exist"),
     ([*SPEAK, "--confidence", "o.mp4"], "--confidence is the same file as --out"),
     ([*SPEAK, "--timeline", "speech.wav", "--emotion", "happy"], "exclude each other"),
     (["evaluate", "avatar", "--out", "r", "--subject", "gone"], "--subject gone is not a folder"),

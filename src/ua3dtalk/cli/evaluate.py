@@ -10,8 +10,16 @@ from tyro.conf import Positional, arg
 
 from ua3dtalk.cli.command import Command, Report
 from ua3dtalk.cli.inputs import existing_folder, output_folder
-from ua3dtalk.cli.results import table
+from ua3dtalk.cli.results import grid
 from ua3dtalk.core.progress import Progress
+
+COLUMNS = {
+    "head PSNR": "regions.head.psnr_db.mean",
+    "mouth over static": "mouth_gain_db",
+    "opening r": "opening.correlation",
+    "amplitude": "opening.amplitude",
+    "lag": "opening.lag_frames",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,4 +49,5 @@ class Evaluate(Command):
         from ua3dtalk.recipes.evaluate import evaluate_avatar
 
         values = evaluate_avatar(avatar, out, subject=subject, device=device, seed=self.seed, progress=progress)
-        return Report(f"{table(values)}\nThe report is {out / 'index.html'}.", values)
+        values = {name: value for name, value in values.items() if name != "curves"}
+        return Report(f"{grid(values.get('rows', {}), COLUMNS)}\nThe report is {out / 'index.html'}.", values)
