@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -24,6 +24,7 @@ CLAMP_MARGIN = 0.15
 """The projection's Jacobian is taken no further outside than this part of the picture's size."""
 
 
+@runtime_checkable
 class Rasterizer(Protocol):
     """Draws Gaussians; every back-end gives the same picture.
 
