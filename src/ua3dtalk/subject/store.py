@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,21 @@ class Subject:
         Raises:
             UserError: no subject, another schema, a stage unfinished, a file missing or altered (named).
         """
+        subject = Subject.resume(folder)
+        for stage in required:
+            if stage not in subject._stages:
+                raise UserError(f"{folder} is not fully prepared: stage {stage!r} has not finished.", AGAIN)
+        for stage in subject._stages:
+            subject._check_stage(stage)
+        return subject
+
+    @staticmethod
+    def resume(folder: Path) -> Subject:
+        """Open a subject folder that may be unfinished, without looking at its files.
+
+        Raises:
+            UserError: no subject, or another schema.
+        """
         index = folder / "subject.json"
         if not index.is_file():
             raise UserError(f"{folder} is not a subject folder (no subject.json).", "Make one: `ua3dtalk prepare`.")
@@ -84,13 +99,9 @@ class Subject:
         schema = plain.get("schema") if isinstance(plain, dict) else None
         if schema != SCHEMA_VERSION:
             raise UserError(f"{index} has schema {schema!r}, this version reads {SCHEMA_VERSION}.", AGAIN)
-        subject = Subject(folder, from_plain(SourceFacts, plain["source"], str(index)), plain["stages"])
-        for stage in required:
-            if stage not in subject._stages:
-                raise UserError(f"{folder} is not fully prepared: stage {stage!r} has not finished.", AGAIN)
-        for stage in subject._stages:
-            subject._check_stage(stage)
-        return subject
+        if not isinstance(plain.get("source"), dict) or not isinstance(plain.get("stages"), dict):
+            raise UserError(f"{index} is damaged.", AGAIN)
+        return Subject(folder, from_plain(SourceFacts, plain["source"], str(index)), plain["stages"])
 
     # --- facts ---------------------------------------------------------------------------------------------------
 
@@ -127,8 +138,12 @@ class Subject:
 
     def set_size(self, num_frames: int, width: int, height: int) -> None:
         """Record what the frames stage found."""
-        plain = to_plain(self.source) | {"num_frames": num_frames, "width": width, "height": height}
-        self.source = from_plain(SourceFacts, plain)
+        self.source = replace(self.source, num_frames=num_frames, width=width, height=height)
+        self._write()
+
+    def set_labels(self, labels: tuple[EmotionSpan, ...]) -> None:
+        """Record the emotions that the user named."""
+        self.source = replace(self.source, labels=labels)
         self._write()
 
     def facts(self, stage: str) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""Colour models: smoothed histograms in Lab, looked up in one step per picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+from scipy.ndimage import gaussian_filter
+
+BINS = 32
+SMOOTHING_BINS = 1.0
+FLOOR = 1e-6
+
+
+class ColourModels:
+    """Log likelihood of a pixel's colour under each of C classes.
+
+    Args:
+        num_classes: C.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self._counts = np.zeros((num_classes, BINS**3))
+        self._table = np.zeros((BINS**3, num_classes), np.float32)
+
+    def add(self, bins: np.ndarray, weights: np.ndarray) -> None:
+        """Count colours.
+
+        Args:
+            bins: ``colour_bins`` of some pixels, [P].
+            weights: How much each pixel counts for each class, [C, P].
+        """
+        for counts, weight in zip(self._counts, weights, strict=True):
+            counts += np.bincount(bins, weight, minlength=BINS**3)
+
+    def fit(self) -> None:
+        """Make the table from what was counted; a class without pixels gets the average of all."""
+        table = []
+        for counts in self._counts:
+            total = counts.sum()
+            cube = counts.reshape(BINS, BINS, BINS) if total > 0 else np.ones((BINS,) * 3)
+            smooth = gaussian_filter(cube, SMOOTHING_BINS, mode="nearest")
+            table.append(np.log(smooth / smooth.sum() + FLOOR).ravel())
+        self._table = np.ascontiguousarray(np.array(table, np.float32).T)
+
+    def log_likelihood(self, bins: np.ndarray) -> Float32[np.ndarray, "h w c"]:
+        """Log likelihood per class of a picture's ``colour_bins`` [H, W]."""
+        return self._table[bins]
+
+
+def colour_bins(frame: UInt8[np.ndarray, "h w 3"]) -> np.ndarray:
+    """Index of each pixel's colour in the histograms, [H, W] int32. Slightly blurred: codecs smear colour."""
+    lab = cv2.cvtColor(cv2.GaussianBlur(frame, (3, 3), 0), cv2.COLOR_RGB2LAB).astype(np.int32) * BINS // 256
+    return (lab[..., 0] * BINS + lab[..., 1]) * BINS + lab[..., 2]

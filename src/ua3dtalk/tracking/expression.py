@@ -1,0 +1,164 @@
+"""Expression of every frame: lower-face components, upper-face signals, named action units (DESIGN §5.5).
+
+Every statistic comes from training frames only. T frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int
+
+from ua3dtalk.subject.track_data import UPPER_NAMES
+from ua3dtalk.tracking.topology import (
+    LEFT_CORNER,
+    LEFT_EYE_OUTER,
+    LOWER_LIP_INNER,
+    NUM_VERTICES,
+    RIGHT_CORNER,
+    RIGHT_EYE_OUTER,
+    UPPER_LIP_INNER,
+    lower_vertices,
+)
+
+NUM_COMPONENTS = 12
+DEPTH_WEIGHT = 0.5
+"""Depth of landmarks is guessed by the detector; it counts half in the components."""
+AU_NAMES = ("AU01", "AU02", "AU04", "AU05", "AU07", "AU12", "AU18", "AU20", "AU25", "AU26", "AU45")
+"""Inner brow up, outer brow up, brow down, upper lid up, lids tight, smile, pucker, stretch, lips part, jaw, blink."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """See ``subject.track_data.TrackData``, whose fields these become."""
+
+    lower: Float32[np.ndarray, "t 13"]
+    """Components and opening, z-scored."""
+    upper: Float32[np.ndarray, "t 6"]
+    """Upper-face signals, z-scored."""
+    opening: Float32[np.ndarray, " t"]
+    """Mouth opening over eye distance."""
+    width: Float32[np.ndarray, " t"]
+    """Mouth width over eye distance."""
+    action_units: Float32[np.ndarray, "t a"]
+    """In the order of ``AU_NAMES``."""
+    mesh: Float32[np.ndarray, "468 3"]
+    """Mean mesh."""
+    mesh_basis: Float32[np.ndarray, "19 468 3"]
+    """Mesh motion per unit of lower and upper."""
+    explained: float
+    """Share of the lower face's variance in training frames that the components explain, 0..1."""
+
+
+def raw_signals(points: Float[np.ndarray, "t 478 3"]) -> dict[str, Float64[np.ndarray, " t"]]:
+    """Named signals from landmarks in the head frame; larger is more active; unit: eye distances."""
+    eye_distance = float(np.linalg.norm(points[:, RIGHT_EYE_OUTER] - points[:, LEFT_EYE_OUTER], axis=-1).mean())
+
+    def apart(a: int, b: int) -> np.ndarray:
+        return np.linalg.norm(points[:, a] - points[:, b], axis=-1) / eye_distance
+
+    def height(*indices: int) -> np.ndarray:
+        return points[:, list(indices), 1].mean(1) / eye_distance
+
+    right_open = (apart(159, 145) + apart(158, 153) + apart(160, 144)) / (3 * apart(33, 133))
+    left_open = (apart(386, 374) + apart(385, 380) + apart(387, 373)) / (3 * apart(263, 362))
+    eye_open = (right_open + left_open) / 2
+    eye_line = height(33, 133, 362, 263)
+    brow_inner = height(55, 107, 285, 336) - eye_line
+    brow_outer = height(70, 46, 63, 300, 276, 293) - eye_line
+    corners = height(RIGHT_CORNER, LEFT_CORNER)
+    return {
+        "AU45": -eye_open,
+        "AU01": brow_inner,
+        "AU02": brow_outer,
+        "AU04": -(height(55, 65, 107, 285, 295, 336) - eye_line) - 0.7 * apart(55, 285),
+        "AU05": height(159, 158, 160, 386, 385, 387) - eye_line,
+        "AU07": height(145, 144, 153, 374, 373, 380) - eye_line,
+        "AU12": apart(RIGHT_CORNER, LEFT_CORNER) + corners - height(UPPER_LIP_INNER, LOWER_LIP_INNER),
+        "AU18": -apart(RIGHT_CORNER, LEFT_CORNER),
+        "AU20": apart(RIGHT_CORNER, LEFT_CORNER) - np.maximum(corners - height(UPPER_LIP_INNER), 0),
+        "AU25": apart(UPPER_LIP_INNER, LOWER_LIP_INNER),
+        "AU26": -(height(152) - height(6)),
+    }
+
+
+def measure_expression(
+    points: Float[np.ndarray, "t 478 3"], pose_angles: Float[np.ndarray, "t 3"], train: Int[np.ndarray, " f"]
+) -> Expression:
+    """Expression from landmarks in the head frame.
+
+    Args:
+        points: ``head_frame.to_head_frame``, metres.
+        pose_angles: Pitch, yaw, roll; what a linear function of them (and of squared yaw and pitch) explains of the
+            jaw and brow signals in training frames is taken out.
+        train: Frames that statistics may come from (tracked ones).
+    """
+    mesh_points = points[:, :NUM_VERTICES]
+    mesh = mesh_points[train].mean(0)
+    offsets = mesh_points - mesh
+    weighted = (offsets[:, lower_vertices()] * [1, 1, DEPTH_WEIGHT]).reshape(len(points), -1)
+    components, explained = _principal(weighted, train)
+    raw = raw_signals(points)
+    signals = {name: without_pose(value, pose_angles, train) for name, value in raw.items() if name != "AU25"}
+    signals["AU25"] = raw["AU25"]
+    opening = raw["AU25"]
+    lower = np.column_stack([components, opening])
+    upper = np.column_stack([signals[name] for name in UPPER_NAMES])
+    lower, upper = standardise(lower, train), standardise(upper, train)
+    return Expression(
+        lower=lower.astype(np.float32),
+        upper=upper.astype(np.float32),
+        opening=opening.astype(np.float32),
+        width=(-raw["AU18"]).astype(np.float32),
+        action_units=np.column_stack([activation(signals[name], train) for name in AU_NAMES]).astype(np.float32),
+        mesh=mesh.astype(np.float32),
+        mesh_basis=_basis(offsets, np.column_stack([lower, upper]), train),
+        explained=explained,
+    )
+
+
+def _principal(values: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, float]:
+    """Scores of the first components, and the share of variance they explain. Signs are fixed by the loadings."""
+    centred = values[train] - values[train].mean(0)
+    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    axes = axes[:NUM_COMPONENTS]
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], 1)
+    axes = axes * np.sign(largest)
+    missing = NUM_COMPONENTS - len(axes)
+    axes = np.pad(axes, ((0, missing), (0, 0)))
+    share = float((sizes[:NUM_COMPONENTS] ** 2).sum() / max(float((sizes**2).sum()), 1e-20))
+    return (values - values[train].mean(0)) @ axes.T, share
+
+
+def standardise(values: Float[np.ndarray, "t k"], train: Int[np.ndarray, " f"]) -> Float64[np.ndarray, "t k"]:
+    """Mean 0 and standard deviation 1 over the training frames; a column that never moves there becomes 0."""
+    spread = values[train].std(0)
+    moved = spread > 1e-12
+    return np.where(moved, (values - values[train].mean(0)) / np.where(moved, spread, 1.0), 0.0)
+
+
+def without_pose(
+    signal: Float[np.ndarray, " t"], pose_angles: Float[np.ndarray, "t 3"], train: Int[np.ndarray, " f"]
+) -> Float64[np.ndarray, " t"]:
+    """A signal without what pose explains of it in training frames, its mean kept."""
+    angles = pose_angles - pose_angles[train].mean(0)
+    design = np.column_stack([angles, angles[:, :2] ** 2])
+    design = design - design[train].mean(0)
+    gram = design[train].T @ design[train] + np.eye(design.shape[1]) * 1e-3 * len(train)
+    weights = np.linalg.solve(gram, design[train].T @ (signal[train] - signal[train].mean()))
+    return signal - design @ weights
+
+
+def activation(signal: Float[np.ndarray, " t"], train: Int[np.ndarray, " f"]) -> Float64[np.ndarray, " t"]:
+    """0 at the median of the training frames, 1 at their 97.5th percentile, kept in -1..1.5."""
+    rest, strong = np.percentile(signal[train], [50, 97.5])
+    return np.clip((signal - rest) / max(float(strong - rest), 1e-6), -1.0, 1.5)
+
+
+def _basis(offsets: np.ndarray, coefficients: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Ridge regression of mesh offsets on the coefficients; the ridge shares load between twin coefficients."""
+    inputs = coefficients[train]
+    gram = inputs.T @ inputs + np.eye(inputs.shape[1]) * 1e-2 * len(train)
+    basis = np.linalg.solve(gram, inputs.T @ offsets[train].reshape(len(train), -1))
+    return basis.reshape(-1, NUM_VERTICES, 3).astype(np.float32)

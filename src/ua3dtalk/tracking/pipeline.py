@@ -1,0 +1,91 @@
+"""``prepare``: from a video to a subject folder, stage by stage, resumable (DESIGN §2)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.files import file_sha256
+from ua3dtalk.core.progress import Progress, Silent, log
+from ua3dtalk.media.video import VideoReader
+from ua3dtalk.subject.labels import read_emotion_csv
+from ua3dtalk.subject.store import SourceFacts, Subject
+from ua3dtalk.tracking import stage_face, stage_picture
+from ua3dtalk.tracking.prepare_config import PrepareConfig
+
+
+def prepare(video: Path, out: Path, config: PrepareConfig, progress: Progress | None = None) -> Subject:
+    """Make a subject folder of a portrait video: frames, pose, masks, expression, layers, sound.
+
+    A stage that has finished with the same video and settings is not done again, so a killed run goes on where it
+    was. Memory does not grow with the length of the video (but for a few floats per frame and landmark).
+
+    Args:
+        video: Any video with one speaker.
+        out: The subject folder; made if need be.
+        config: Settings.
+        progress: Where progress is shown.
+
+    Returns:
+        The finished subject; its ``speech`` stage comes later (``priors``).
+
+    Raises:
+        UserError: the video cannot be used; what this call made is removed again.
+    """
+    progress = progress or Silent()
+    reader = VideoReader(video, config.start_s, config.max_seconds)
+    if config.require_audio and not reader.facts.has_audio:
+        raise UserError(f"{video} has no sound.", "Give a video with sound, or do without speech.")
+    labels = tuple(read_emotion_csv(config.labels)) if config.labels else ()
+    existed = out.exists()
+    _check_target(out)
+    subject = _open_or_create(
+        out, SourceFacts(name=video.name, sha256=file_sha256(video), num_frames=0, width=0, height=0, labels=labels)
+    )
+    stages = (
+        ("frames", stage_picture.run_frames),
+        ("landmarks", stage_face.run_landmarks),
+        ("pose", stage_face.run_pose),
+        ("parsing", stage_picture.run_parsing),
+        ("expression", stage_face.run_expression),
+        ("layers", stage_picture.run_layers),
+        ("audio", stage_picture.run_audio),
+    )
+    try:
+        for name, run in stages:
+            settings = config.settings_of(name)
+            if subject.stage_done(name, settings):
+                log.info("%s: already done", name)
+                continue
+            subject.drop_stage(name)
+            files, facts = run(subject, reader, config, progress)
+            subject.finish_stage(name, files, facts, settings)
+    except UserError:
+        if not existed:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+    return Subject.open(out)
+
+
+def _check_target(out: Path) -> None:
+    """Refuse to write into a folder that holds something else."""
+    if out.is_file():
+        raise UserError(f"{out} is a file.", "Give a folder.")
+    if out.is_dir() and any(out.iterdir()) and not (out / "subject.json").exists():
+        raise UserError(f"{out} is not empty and not a subject folder.", "Give another folder.")
+
+
+def _open_or_create(out: Path, source: SourceFacts) -> Subject:
+    """The subject to go on with: the old one if it is of the same video, else a new one."""
+    if (out / "subject.json").exists():
+        try:
+            old = Subject.resume(out)
+        except UserError as error:
+            log.warning("%s Starting anew.", error.what)
+        else:
+            if old.source_sha256 == source.sha256:
+                old.set_labels(source.labels)
+                return old
+            log.warning("%s was made of another video (%s); starting anew.", out, old.source.name)
+    return Subject.create(out, source)

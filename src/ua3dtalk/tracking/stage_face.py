@@ -1,0 +1,201 @@
+"""Stages of ``prepare`` that measure the face: landmarks, pose, expression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Progress, log, track
+from ua3dtalk.media.video import VideoReader
+from ua3dtalk.subject.split import make_split
+from ua3dtalk.subject.store import Subject
+from ua3dtalk.subject.track_data import TrackData
+from ua3dtalk.tracking.bundle import fit_bundle, solve_poses
+from ua3dtalk.tracking.expression import AU_NAMES, measure_expression
+from ua3dtalk.tracking.flow import measure_flow
+from ua3dtalk.tracking.head_frame import to_head_frame
+from ua3dtalk.tracking.landmarks import NUM_LANDMARKS, FaceLandmarks, FaceMeshLandmarks, TaskLandmarks
+from ua3dtalk.tracking.pose import Observations, flow_error_px, refine_poses, reprojection_px
+from ua3dtalk.tracking.prepare_config import PrepareConfig
+from ua3dtalk.tracking.projection import Poses, pixels_of
+from ua3dtalk.tracking.stage_io import load_arrays, save_arrays
+from ua3dtalk.tracking.topology import NUM_VERTICES, front_of_rigid, mean_face, rigid_vertices
+
+Outcome = tuple[list[str], dict[str, Any]]
+BUNDLE_FRAMES = 240
+HOLD_OUT_EVERY = 5
+
+
+def run_landmarks(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
+    """Landmarks of every frame; short gaps are bridged, long ones refused."""
+    faces = int(subject.facts("frames")["faces_seen"])
+    model: FaceLandmarks = (
+        TaskLandmarks(config.face_model) if config.face_model else FaceMeshLandmarks(max_faces=min(faces, 4))
+    )
+    landmarks = np.full((subject.num_frames, NUM_LANDMARKS, 3), np.nan, np.float32)
+    name = model.name
+    second: FaceMeshLandmarks | None = None
+    try:
+        for i in track(progress, "landmarks", range(subject.num_frames)):
+            frame = subject.frame(i)
+            found = model.detect(frame)
+            if found is None:
+                second = second or FaceMeshLandmarks(static=True, min_confidence=0.25)
+                found = second.detect(frame)
+            if found is not None:
+                landmarks[i] = found
+    finally:
+        model.close()
+        if second is not None:
+            second.close()
+    valid = np.isfinite(landmarks[:, 0, 0])
+    _refuse_long_gaps(valid, subject, reader, config)
+    save_arrays(subject.folder / "landmarks.npz", landmarks=bridge(landmarks, valid), valid=valid)
+    lost = int((~valid).sum())
+    if lost:
+        log.info("The face was lost in %d of %d frames; bridged.", lost, len(valid))
+    facts = {"model": name, "frames_tracked": int(valid.sum()), "frames_interpolated": lost}
+    return ["landmarks.npz"], facts
+
+
+def _refuse_long_gaps(valid: np.ndarray, subject: Subject, reader: VideoReader, config: PrepareConfig) -> None:
+    if valid.mean() < 0.5:
+        raise UserError(
+            f"{reader.path}: a face was found in only {valid.mean():.0%} of the frames.",
+            "Film one real person from the front, in good light.",
+        )
+    long = [(a, b) for a, b in gaps(valid) if (b - a) / subject.fps > config.max_gap_s]
+    if long:
+        listed = ", ".join(f"{a / subject.fps:.1f}–{b / subject.fps:.1f} s" for a, b in long[:8])
+        raise UserError(f"{reader.path}: the face is lost for long at {listed}.", "Cut these parts out of the video.")
+
+
+def gaps(valid: Bool[np.ndarray, " t"]) -> list[tuple[int, int]]:
+    """Stretches of False: first frame and the one after the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], valid, [True]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def bridge(values: np.ndarray, valid: Bool[np.ndarray, " t"]) -> np.ndarray:
+    """Values [T, ...] with those of frames that are not valid interpolated linearly (held at the ends)."""
+    if valid.all():
+        return values
+    good = np.flatnonzero(valid)
+    where = np.arange(len(values))
+    right = np.clip(np.searchsorted(good, where), 0, len(good) - 1)
+    left = np.clip(np.searchsorted(good, where, side="right") - 1, 0, len(good) - 1)
+    a, b = good[left], good[right]
+    share = np.where(b > a, (where - a) / np.maximum(b - a, 1), 0.0)
+    share = share.reshape(-1, *[1] * (values.ndim - 1)).astype(values.dtype)
+    return values[a] * (1 - share) + values[b] * share
+
+
+def run_pose(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
+    """Focal length, head shape and the pose of every frame."""
+    arrays = load_arrays(subject.folder / "landmarks.npz")
+    valid = arrays["valid"]
+    rigid = rigid_vertices()
+    points = np.ascontiguousarray(arrays["landmarks"][:, rigid, :2].astype(np.float64))
+    box = subject.facts("frames")["box"]
+    scale = box["out_width"] / box["width"]
+    centre = np.array(
+        [(box["source_width"] / 2 - box["left"]) * scale, (box["source_height"] / 2 - box["top"]) * scale]
+    )
+    unit = 512 / max(subject.width, subject.height)
+    seen_frames = np.flatnonzero(valid)
+    chosen = seen_frames[np.unique(np.linspace(0, len(seen_frames) - 1, BUNDLE_FRAMES).astype(int))]
+    side = max(box["source_width"], box["source_height"]) * scale
+    bundle = fit_bundle(points[chosen], mean_face().vertices[rigid], centre, unit, side, config.bundle)
+    start = solve_poses(points, bundle.shape, bundle.focal, centre)
+    where = pixels_of(start, bundle.shape, bundle.focal, centre)
+    flow = np.array(list(measure_flow(_grey_frames(subject, progress), where, front_of_rigid())))
+    held_out = np.arange(len(rigid)) % HOLD_OUT_EVERY == 0
+    fitted = flow.copy()
+    fitted[:, held_out] = np.nan
+    poses = refine_poses(start, bundle, Observations(points, valid, fitted, centre, unit), config.pose)
+    judged = Observations(points, valid, flow, centre, unit)
+    save_arrays(
+        subject.folder / "pose.npz",
+        rotations=poses.rotations,
+        translations=poses.translations,
+        shape=bundle.shape,
+        focal=np.array(bundle.focal),
+        centre=centre,
+    )
+    facts = {
+        "focal_px": round(bundle.focal, 2),
+        "focal_over_source_side": round(bundle.focal / side, 3),
+        "reprojection_px_at_512": round(reprojection_px(poses, bundle, judged), 3),
+        "flow_error_px_at_512": round(flow_error_px(poses, bundle, judged, held_out), 3),
+        "flow_error_landmarks_only_px_at_512": round(flow_error_px(start, bundle, judged, held_out), 3),
+        "shape_offset_mm": round(
+            float(np.linalg.norm(bundle.shape - mean_face().vertices[rigid], axis=1).mean() * 1000), 2
+        ),
+    }
+    return ["pose.npz"], facts
+
+
+def _grey_frames(subject: Subject, progress: Progress) -> Iterator[np.ndarray]:
+    for i in track(progress, "head pose", range(subject.num_frames)):
+        yield cv2.cvtColor(subject.frame(i), cv2.COLOR_RGB2GRAY)
+
+
+def pose_angles(poses: Poses) -> Float64[np.ndarray, "t 3"]:
+    """Pitch (up), yaw (to the subject's left), roll of the head, radians, from its axes in the camera's frame."""
+    forward = poses.rotations[:, :, 2]
+    side = poses.rotations[:, :, 0]
+    pitch = np.arcsin(np.clip(-forward[:, 1], -1, 1))
+    yaw = np.arctan2(forward[:, 0], -forward[:, 2])
+    roll = np.arctan2(side[:, 1], side[:, 0])
+    return np.stack([pitch, yaw, roll], 1)
+
+
+def run_expression(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
+    """Expression and action units; writes ``track.npz``."""
+    arrays = load_arrays(subject.folder / "landmarks.npz")
+    pose = load_arrays(subject.folder / "pose.npz")
+    poses = Poses(pose["rotations"], pose["translations"])
+    focal, centre = float(pose["focal"]), pose["centre"]
+    points = to_head_frame(arrays["landmarks"], poses, pose["shape"], focal, centre)
+    split = make_split(subject.num_frames)
+    train = np.array([i for i in split.train if arrays["valid"][i]])
+    angles = pose_angles(poses)
+    found = measure_expression(points, angles, train)
+    K = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1.0]])
+    TrackData(
+        viewmats=poses.viewmats(),
+        K=K,
+        landmarks=arrays["landmarks"],
+        lower=found.lower,
+        upper=found.upper,
+        opening=found.opening,
+        width=found.width,
+        action_units=found.action_units,
+        au_names=AU_NAMES,
+        mesh=found.mesh,
+        mesh_basis=found.mesh_basis,
+        valid=arrays["valid"],
+        head_points=points[:, :NUM_VERTICES].astype(np.float32),
+    ).save(subject.folder / "track.npz")
+    degrees = np.degrees(angles)
+    facts = {
+        "lower_face_explained": round(found.explained, 4),
+        "opening_percentiles": np.percentile(found.opening, [5, 50, 95]).round(4).tolist(),
+        "blinks": count_blinks(found.action_units[:, AU_NAMES.index("AU45")]),
+        "pose_range_deg": {
+            name: np.percentile(degrees[:, k], [2, 98]).round(1).tolist()
+            for k, name in enumerate(("pitch", "yaw", "roll"))
+        },
+    }
+    return ["track.npz"], facts
+
+
+def count_blinks(blink: np.ndarray) -> int:
+    """How often the lids close: rises of the blink unit over 0.6."""
+    closed = blink > 0.6
+    return int((closed[1:] & ~closed[:-1]).sum())

@@ -1,0 +1,166 @@
+"""Stages of ``prepare`` that make pictures and sound: frames, parsing, layers, audio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ua3dtalk.core.config import to_plain
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Progress, log, track
+from ua3dtalk.media.audio import level_db, read_audio, write_flac
+from ua3dtalk.media.video import VideoReader
+from ua3dtalk.subject.frames import read_picture
+from ua3dtalk.subject.labels import Label
+from ua3dtalk.subject.store import Subject
+from ua3dtalk.tracking.alignment import align_heads
+from ua3dtalk.tracking.colour import colour_bins
+from ua3dtalk.tracking.crop import FaceFinder, choose_box, find_speaker
+from ua3dtalk.tracking.layers import fill_holes, masked_median, torso_layer
+from ua3dtalk.tracking.parsing import Keyframe, Parser
+from ua3dtalk.tracking.person import PersonMask
+from ua3dtalk.tracking.prepare_config import PrepareConfig
+from ua3dtalk.tracking.projection import Poses
+from ua3dtalk.tracking.stage_io import atomic_folder, load_arrays, write_picture
+
+Outcome = tuple[list[str], dict[str, Any]]
+"""Names of the files and folders that a stage wrote, and what it found out."""
+
+MIN_SECONDS = 3.0
+SCAN_EVERY = 12
+SCAN_AT_MOST = 120
+BACKGROUND_FRAMES = 96
+SILENCE_DB = -60.0
+
+
+def run_frames(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
+    """Find the speaker, choose the box, write the frames."""
+    expected = reader.expected_frames
+    if expected is not None and expected < MIN_SECONDS * subject.fps:
+        raise _too_short(reader, expected)
+    every = max(SCAN_EVERY, (expected or 0) // SCAN_AT_MOST)
+    shape = (0, 0)
+
+    def samples() -> Iterator[list[np.ndarray]]:
+        nonlocal shape
+        for i, frame in enumerate(track(progress, "looking for the face", reader, expected)):
+            if i % every == 0:
+                shape = frame.shape[:2]
+                yield finder.find(frame)
+
+    with FaceFinder() as finder:
+        speaker = find_speaker(samples())
+    if speaker is None:
+        raise UserError(f"{reader.path}: no face was found.", "Film one person from the front, in good light.")
+    box = choose_box(speaker, shape[1], shape[0], config.size)
+    count, error = 0, []
+    with atomic_folder(subject.folder / "frames") as folder:
+        for frame in track(progress, "frames", reader, expected):
+            picture = box.apply(frame)
+            path = folder / f"{count:06d}.jpg"
+            write_picture(path, picture)
+            if count % 50 == 0:
+                difference = read_picture(path, 3).astype(np.float32) - picture
+                error.append(float(np.mean(difference**2)))
+            count += 1
+        if count < MIN_SECONDS * subject.fps:
+            raise _too_short(reader, count)
+    subject.set_size(count, box.out_width, box.out_height)
+    if speaker.num_faces > 1:
+        log.info("%d faces seen; following the largest one that stays.", speaker.num_faces)
+    facts = {
+        "box": to_plain(box),
+        "faces_seen": speaker.num_faces,
+        "samples": speaker.num_samples,
+        "samples_with_face": len(speaker.boxes),
+        "source": to_plain(reader.facts),
+        "jpeg_psnr_db": round(10 * np.log10(255**2 / max(float(np.mean(error)), 1e-9)), 2),
+    }
+    return ["frames"], facts
+
+
+def _too_short(reader: VideoReader, count: int) -> UserError:
+    return UserError(
+        f"{reader.path} is too short: {count / 25:.1f} s, at least {MIN_SECONDS:g} s are needed.",
+        "Give a longer video; a minute or more is best.",
+    )
+
+
+def run_parsing(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
+    """Label every pixel of every frame."""
+    landmarks = load_arrays(subject.folder / "landmarks.npz")["landmarks"]
+    pose = load_arrays(subject.folder / "pose.npz")
+    poses = Poses(pose["rotations"], pose["translations"])
+    focal, centre = float(pose["focal"]), pose["centre"]
+    plane = align_heads(poses, pose["shape"], focal, centre, (subject.width, subject.height))
+    typical = int(np.argmin(np.linalg.norm(plane.matrices - np.median(plane.matrices, axis=0), axis=(1, 2))))
+    face = landmarks[typical, :468, :2].astype(np.float64) - 0.5
+    face = face @ plane.matrices[typical, :, :2].T + plane.matrices[typical, :, 2]
+    parser = Parser(plane, face, config.parsing)
+    shares = np.zeros(len(Label))
+    with PersonMask() as model:
+        chosen = np.unique(np.linspace(0, subject.num_frames - 1, config.parsing.keyframes).astype(int))
+        keyframes = []
+        for i in track(progress, "learning masks", chosen.tolist()):
+            frame = subject.frame(i)
+            keyframes.append(Keyframe(i, colour_bins(frame), model.detect(frame), landmarks[i]))
+        parser.fit(keyframes)
+        with atomic_folder(subject.folder / "parsing") as folder:
+            for i in track(progress, "parsing", range(subject.num_frames)):
+                frame = subject.frame(i)
+                labels = parser.label(i, frame, model.detect(frame), landmarks[i])
+                write_picture(folder / f"{i:06d}.png", labels)
+                shares += np.bincount(labels.ravel(), minlength=len(Label)) / labels.size
+    shares /= subject.num_frames
+    return ["parsing"], {
+        "person_model": PersonMask.name,
+        "share_of_picture": {label.name.lower(): round(float(shares[label]), 4) for label in Label},
+    }
+
+
+def run_layers(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
+    """Background and torso pictures."""
+    landmarks = load_arrays(subject.folder / "landmarks.npz")["landmarks"]
+    chosen = np.unique(np.linspace(0, subject.num_frames - 1, BACKGROUND_FRAMES).astype(int))
+    kernel = np.ones((2 * max(2, subject.width // 100) + 1,) * 2, np.uint8)
+    stack, known = [], []
+    for i in chosen.tolist():
+        person = (subject.parsing(i) != Label.BACKGROUND).astype(np.uint8)
+        stack.append(subject.frame(i))
+        known.append(cv2.dilate(person, kernel) == 0)
+    background, seen = masked_median(np.array(stack), np.array(known))
+    filled = fill_holes(background.astype(np.float32), seen.astype(np.float32))
+    background = np.where(seen[..., None], background, filled.clip(0, 255).astype(np.uint8))
+    del stack, known
+    with atomic_folder(subject.folder / "torso") as folder:
+        for i in track(progress, "torso", range(subject.num_frames)):
+            layer = torso_layer(subject.frame(i), subject.parsing(i), landmarks[i])
+            write_picture(folder / f"{i:06d}.png", layer)
+    partial = subject.folder / ".background.partial.png"
+    write_picture(partial, background)
+    partial.replace(subject.folder / "background.png")
+    return ["torso", "background.png"], {"background_seen": round(float(seen.mean()), 4)}
+
+
+def run_audio(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
+    """The sound that goes with the frames."""
+    path: Path = subject.folder / "audio.flac"
+    if not reader.facts.has_audio:
+        path.unlink(missing_ok=True)
+        if config.require_audio:
+            raise UserError(f"{reader.path} has no sound.", "Give a video with sound.")
+        log.warning("The video has no sound: an avatar of it cannot learn to speak from it.")
+        return [], {"present": False, "silent": True, "level_db": None}
+    samples, rate = read_audio(reader.path, reader.start_s, subject.num_frames / subject.fps)
+    level = level_db(samples)
+    silent = level < SILENCE_DB
+    if silent:
+        if config.require_audio:
+            raise UserError(f"{reader.path}: the sound is silent ({level:.0f} dB).", "Give a video with speech.")
+        log.warning("The sound is silent (%.0f dB): an avatar of it cannot learn to speak from it.", level)
+    write_flac(path, samples, rate)
+    return ["audio.flac"], {"present": True, "silent": silent, "level_db": round(level, 1)}
