@@ -46,7 +46,8 @@ def ssim_map(rendered: Frame, real: Frame) -> Float64[np.ndarray, "h w"]:
     """Structural similarity at every place of the window (Wang et al. 2004, 11×11 Gaussian, σ 1.5, data range 1).
 
     Means, variances (population, not sample) and covariance per channel, then averaged over the three channels.
-    The window must lie inside the picture: the outer 5 pixels are NaN, as scikit-image and torchmetrics leave them out.
+    The window must lie inside the picture: the outer 5 pixels are NaN. That is scikit-image's convention; the mean of
+    torchmetrics also counts those pixels, over a reflected border.
     """
     _check(rendered, real, None)
     a, b = rendered.astype(np.float64) / 255, real.astype(np.float64) / 255

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -37,6 +37,7 @@ FrameSource = Callable[[int], np.ndarray]
 """Renders or reads frame ``i`` of the subject: uint8 RGB ``[h, w, 3]`` (parsing: uint8 ``[h, w]``)."""
 
 
+@runtime_checkable
 class FrameWatcher(Protocol):
     """Sees every frame once, in order: pictures and videos are made on the way."""
 

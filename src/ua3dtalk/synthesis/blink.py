@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
+from scipy.ndimage import maximum_filter1d
 
 from ua3dtalk.subject.track_data import UPPER_NAMES
 
@@ -34,7 +35,7 @@ def take_apart(upper: Float[np.ndarray, "l 6"]) -> UpperSignals:
     depth = max(float(np.percentile(values[:, BLINK], 99.5)) - rest, _LEAST_DEPTH)
     blinking = values[:, BLINK] > rest + 0.4 * depth
     peaks = values[:, BLINK] > rest + 0.75 * depth
-    widened = np.convolve(blinking, np.ones(2 * _MARGIN_FRAMES + 1), "same") > 0
+    widened = maximum_filter1d(blinking.astype(np.uint8), 2 * _MARGIN_FRAMES + 1) > 0
     calm = _bridge(values, widened)
     change = np.zeros(values.shape[1])
     if peaks.any():

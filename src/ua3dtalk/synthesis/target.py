@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
 from ua3dtalk.subject.speech_data import SpeechFeatures
 
 
+@runtime_checkable
 class TargetLoop(Protocol):
     """A stretch of the subject's own video: L poses with the upper-face signals and torsos that belong to them."""
 
@@ -26,6 +27,7 @@ class TargetLoop(Protocol):
         ...
 
 
+@runtime_checkable
 class TargetPriors(Protocol):
     """Speech to features."""
 
@@ -39,6 +41,7 @@ class TargetPriors(Protocol):
         ...
 
 
+@runtime_checkable
 class TargetFrame(Protocol):
     """One rendered frame."""
 
@@ -58,6 +61,7 @@ class TargetFrame(Protocol):
         ...
 
 
+@runtime_checkable
 class Target(Protocol):
     """An avatar."""
 
