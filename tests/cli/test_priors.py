@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ua3dtalk.cli.main import main
+from ua3dtalk.cli.recordings import Recording, read_recordings
 from ua3dtalk.core.checkpoint import save_tensors
 
 
@@ -51,3 +52,33 @@ def test_content_is_not_trained_on_nobody(tmp_path: Path, capsys: pytest.Capture
     assert main(["priors", "train-content", "--out", str(out)]) == 2
     assert "fewer than 3 speakers" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("path,label\na.wav,happy\n", "has no column 'file'"),
+        ("file,speaker,label\n", "holds no recordings"),
+        ("file,speaker,label\ngone.wav,anna,happy\n", "line 2: "),
+        ("file,speaker,label\na.wav,anna,\n", "line 2: a value is missing"),
+        ("file,speaker,label\na.wav,anna\n", "line 2: a value is missing"),
+        ("\xff\x00", "has no column 'file'"),
+    ],
+)
+def test_a_bad_table_of_recordings_is_named(
+    text: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "table.csv").write_text(text)
+    out = tmp_path / "teacher.safetensors"
+    assert main(["priors", "train-emotion", str(tmp_path / "table.csv"), "--out", str(out)]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_recordings_are_found_beside_their_table(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "table.csv").write_text("file,speaker,label\na.wav, anna ,Happy\n")
+    assert read_recordings(tmp_path / "table.csv") == [
+        Recording(file=tmp_path / "a.wav", speaker="anna", label="happy")
+    ]

@@ -21,7 +21,7 @@ from ua3dtalk.cli.doctor import Doctor
 from ua3dtalk.cli.evaluate import Evaluate
 from ua3dtalk.cli.export import Export
 from ua3dtalk.cli.prepare import Prepare
-from ua3dtalk.cli.priors import Show, TrainContent
+from ua3dtalk.cli.priors import Show, TrainContent, TrainEmotion
 from ua3dtalk.cli.synthesize import Synthesize
 from ua3dtalk.cli.train import Train
 from ua3dtalk.core.errors import UserError
@@ -30,6 +30,7 @@ DONE, OURS, USAGE, STOPPED = 0, 1, 2, 130
 
 PriorsCommands = Union[  # noqa: UP007
     Annotated[TrainContent, subcommand("train-content")],
+    Annotated[TrainEmotion, subcommand("train-emotion")],
     Annotated[Show, subcommand("show")],
 ]
 

@@ -1,0 +1,55 @@
+"""A table of recordings with their speakers and emotions, to train the emotion teacher on."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from ua3dtalk.core.errors import UserError
+
+COLUMNS = ("file", "speaker", "label")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One line of the table."""
+
+    file: Path
+    """The sound file; it exists."""
+    speaker: str
+    """Who speaks."""
+    label: str
+    """The emotion."""
+
+
+def read_recordings(path: Path) -> list[Recording]:
+    """Read a CSV with the columns ``file,speaker,label``; files are relative to the table's folder.
+
+    Raises:
+        UserError: no table of that form, or a line without one of the values or whose file does not exist.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            rows = [(reader.line_num, row) for row in reader]
+            columns = reader.fieldnames or []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"the table {path} is not a CSV file ({error}).", "Save it as plain text, UTF-8.") from error
+    if missing := [name for name in COLUMNS if name not in columns]:
+        raise UserError(
+            f"the table {path} has no column {missing[0]!r}.", f"Its first line must be {','.join(COLUMNS)}."
+        )
+    if not rows:
+        raise UserError(f"the table {path} holds no recordings.", "Write a line for each.")
+    return [_recording(path, number, row) for number, row in rows]
+
+
+def _recording(path: Path, number: int, row: dict[str, str | None]) -> Recording:
+    file, speaker, label = ((row[name] or "").strip() for name in COLUMNS)
+    if not (file and speaker and label):
+        raise UserError(f"the table {path}, line {number}: a value is missing.", f"Write {', '.join(COLUMNS)}.")
+    sound = path.parent / file
+    if not sound.is_file():
+        raise UserError(f"the table {path}, line {number}: {sound} does not exist.", "Correct the path.")
+    return Recording(file=sound, speaker=speaker, label=label.lower())
