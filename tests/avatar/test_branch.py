@@ -41,8 +41,7 @@ def make(seed: int = 0, **changes: object) -> tuple[Branch, torch.Tensor, torch.
 def wake(branch: Branch) -> None:
     """Give the zero-initialised output layers some weight, as training would."""
     generator = torch.Generator().manual_seed(7)
-    for weight in branch.heads.outputs:
-        torch.nn.init.normal_(weight, 0, 0.3, generator=generator)
+    torch.nn.init.normal_(branch.heads.output, 0, 0.3, generator=generator)
 
 
 @pytest.mark.parametrize("mode", ["member", "ensemble"])

@@ -208,14 +208,14 @@ class Branch(nn.Module):
         d_means = residual
         if self.mesh is not None and mesh_basis is not None:
             d_means = residual + self.mesh(mesh_basis, conditions.lower, conditions.upper)
-        gates = self._mean_gates(static.gates)
+        gates = self._mean_gates(static.gates) if self.training or want_maps else None
         return Motion(
             d_means=d_means,
             d_quats=raw[1].t() if self.config.heads.moves_shape else None,
             d_log_scales=raw[2].t() if self.config.heads.moves_shape else None,
             residual=residual,
-            gate_penalty=gate_penalty(gates, mesh_basis) if self.training else None,
-            maps=motion_maps(self.config.streams, outputs, fused, gates) if want_maps else None,
+            gate_penalty=gate_penalty(gates, mesh_basis) if self.training and gates is not None else None,
+            maps=motion_maps(self.config.streams, outputs, fused, gates) if gates is not None and want_maps else None,
         )
 
     def _draw_members(self, mode: FusionMode, generator: torch.Generator | None) -> list[slice]:

@@ -76,4 +76,5 @@ class Ensemble(nn.Module):
             weight = self.modulated[members] * values
             before = torch.baddbmm(before, weight, gates.expand(len(weight), -1, -1))
         output = self.output[members]
-        return torch.baddbmm(self.output_bias[members], output, torch.relu(before))
+        # In place: `before` is always fresh here, never the cached static half.
+        return torch.baddbmm(self.output_bias[members], output, before.relu_())

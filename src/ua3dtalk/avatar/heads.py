@@ -52,8 +52,10 @@ class MotionHeads(nn.Module):
         self.shared = linear(latent + field, shared, generator)
         self.first = uniform_parameter(len(rows) * hidden, shared, fan_in=shared, generator=generator)
         self.first_bias = uniform_parameter(len(rows) * hidden, 1, fan_in=shared, generator=generator)
-        self.outputs = nn.ParameterList(nn.Parameter(torch.zeros(r, hidden)) for r in rows)
-        self.output_biases = nn.ParameterList(nn.Parameter(torch.zeros(r, 1)) for r in rows)
+        self.rows = rows
+        # One block per head; a head with fewer rows than the largest leaves its last row unused.
+        self.output = nn.Parameter(torch.zeros(len(rows), max(rows), hidden))
+        self.output_bias = nn.Parameter(torch.zeros(len(rows), max(rows), 1))
 
     def static(self, field: Float[Tensor, "features n"]) -> Float[Tensor, "k_hidden n"]:
         """The part of the heads' first layers that does not change per frame."""
@@ -65,8 +67,6 @@ class MotionHeads(nn.Module):
     ) -> tuple[Float[Tensor, "_ n"], ...]:
         """Raw output of each head, features first; the means' are not scaled yet."""
         before = torch.addmm(static, self.first @ self.shared.weight[:, : self.latent], fused)
-        parts = torch.relu(before).split(self.hidden)
-        return tuple(
-            torch.addmm(bias, weight, part)
-            for part, weight, bias in zip(parts, self.outputs, self.output_biases, strict=True)
-        )
+        hidden = before.relu_().view(len(self.rows), self.hidden, -1)
+        raw = torch.baddbmm(self.output_bias, self.output, hidden)
+        return tuple(head[:rows] for head, rows in zip(raw.unbind(0), self.rows, strict=True))
