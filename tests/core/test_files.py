@@ -23,6 +23,20 @@ def test_success_leaves_exactly_the_file(tmp_path: Path) -> None:
     assert os.listdir(target.parent) == ["sound.flac"]
 
 
+def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with atomic_path(tmp_path / "written") as partial:
+        partial.write_bytes(b"x")
+        partial.chmod(0o600)
+    assert (tmp_path / "written").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_writer_that_writes_nothing_is_found_out(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "a.json"

@@ -17,12 +17,17 @@ from ua3dtalk.core.errors import UserError
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder, renamed to ``path`` on success and removed on failure.
 
-    The temporary name keeps the suffix of ``path``, so that writers that choose a format by suffix work.
+    The temporary name keeps the suffix of ``path``, so that writers that choose a format by suffix work. The file gets
+    the permissions of any new file, whatever the writer chose (safetensors makes private ones).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
+        partial.unlink()
         yield partial
+        partial.chmod(mode)
         with partial.open("rb") as handle:
             os.fsync(handle.fileno())
         partial.replace(path)
