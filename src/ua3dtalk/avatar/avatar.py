@@ -13,7 +13,6 @@ from ua3dtalk.avatar.branch import Motion, StaticFeatures
 from ua3dtalk.avatar.conditions import Conditions
 from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.avatar.pose_loop import PoseLoop
-from ua3dtalk.avatar.uncertainty import MotionMaps
 from ua3dtalk.geometry.camera import Camera
 from ua3dtalk.priors.pipeline import Priors
 from ua3dtalk.render.compositing import over
@@ -111,7 +110,7 @@ class Avatar:
             image = over(out.rgb, out.alpha, image)
             if moved is not None and moved.maps is not None:
                 deviation = out.extras[..., 0].cpu().numpy()
-                streams = stream_means(moved.maps, self.layers[name].motion.config.streams)
+                streams = moved.maps.stream_means()
         pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         mean = None if deviation is None else float(deviation.sum() / max(float((deviation > 0).sum()), 1.0))
         return AvatarFrame(pixels, deviation, mean, streams)
@@ -126,7 +125,7 @@ class Avatar:
         if kind == "none":
             return None
         if kind == "mesh":
-            return layer.with_mesh_only(conditions)
+            return layer.motion.mesh_motion(layer.mesh_basis, conditions)
         if name not in self._static:
             self._static[name] = layer.motion.prepare_static(layer.gaussians.means.detach())
         return layer.motion(
@@ -142,12 +141,6 @@ class Avatar:
         layer = self.layers[name]
         extras: Tensor | None = None
         if motion is not None and motion.maps is not None:
-            extras = motion.maps.fused_variance.sqrt()[:, None]
+            extras = motion.maps.fused_deviation[:, None]
         splats = layer.splats(motion)
         return self.rasterizer(splats, camera, sh_degree=layer.gaussians.sh_degree, extras=extras)
-
-
-def stream_means(maps: MotionMaps, streams: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Mean over the Gaussians of each shown quantity, per stream."""
-    shown = {name: getattr(maps, name).mean(0).tolist() for name in ("aleatoric", "epistemic", "conflict", "trust")}
-    return {stream: {name: values[k] for name, values in shown.items()} for k, stream in enumerate(streams)}

@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ua3dtalk.avatar.branch import Branch, BranchConfig, Motion
-from ua3dtalk.avatar.conditions import Conditions
 from ua3dtalk.avatar.mesh_motion import bind_to_mesh
 from ua3dtalk.gaussians.gaussian_set import GaussianSet
 from ua3dtalk.render.types import Splats
@@ -50,30 +49,14 @@ class AvatarLayer(nn.Module):
             triangles: Triangles of the mesh, ``[F, 3]``.
             generator: Draws the initial weights.
         """
-        bound = bind_to_mesh(gaussians.means.detach().numpy(), track.mesh, triangles, track.mesh_basis)
-        return cls(gaussians, Branch(config, generator), torch.from_numpy(bound))
+        mesh, basis = torch.from_numpy(track.mesh), torch.from_numpy(track.mesh_basis)
+        bound = bind_to_mesh(gaussians.means.detach(), mesh, torch.from_numpy(triangles), basis)
+        return cls(gaussians, Branch(config, generator), bound)
 
     @classmethod
     def template(cls, n: int, sh_degree: int, config: BranchConfig) -> AvatarLayer:
         """A layer of the right shapes to load a checkpoint into."""
         return cls(GaussianSet.empty(n, sh_degree), Branch(config, torch.Generator()), torch.zeros(n, 19, 3))
-
-    def mesh_displacement(self, conditions: Conditions) -> Float[Tensor, "n 3"]:
-        """Displacement by the tracked mesh alone, metres; zero where mesh motion is off (the paper)."""
-        if self.motion.mesh_motion is None:
-            return torch.zeros_like(self.gaussians.means)
-        return self.motion.mesh_motion(self.mesh_basis, conditions.lower, conditions.upper)
-
-    def with_mesh_only(self, conditions: Conditions) -> Motion:
-        """Motion without the networks."""
-        moved = self.mesh_displacement(conditions)
-        n = len(moved)
-        return Motion(
-            d_means=moved,
-            d_quats=moved.new_zeros(n, 4),
-            d_log_scales=moved.new_zeros(n, 3),
-            gates=moved.new_zeros(n, 0),
-        )
 
     def splats(self, motion: Motion | None) -> Splats:
         """The Gaussians, moved and activated.
@@ -85,8 +68,8 @@ class AvatarLayer(nn.Module):
         means, quats, log_scales = g.means, g.quats, g.log_scales
         if motion is not None:
             means = means + motion.d_means
-            quats = quats + motion.d_quats
-            log_scales = log_scales + motion.d_log_scales
+            quats = quats if motion.d_quats is None else quats + motion.d_quats
+            log_scales = log_scales if motion.d_log_scales is None else log_scales + motion.d_log_scales
         return Splats(
             means=means, quats=quats, scales=log_scales.exp(), opacities=torch.sigmoid(g.opacity_logits), sh=g.sh
         )

@@ -24,10 +24,9 @@ from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.subject.track_data import TrackData
-from ua3dtalk.tracking.mean_face import load_mean_face
+from ua3dtalk.tracking.topology import mean_face
 from ua3dtalk.training.config import TrainConfig
 from ua3dtalk.training.loop import STATE_FILE, train
-from ua3dtalk.training.losses import FaceBands
 from ua3dtalk.training.run import TrainingRun
 from ua3dtalk.training.targets import TargetReader
 
@@ -110,7 +109,7 @@ def build_run(subject: Subject, config: TrainConfig, rasterizer: Rasterizer, dev
     generator = torch.Generator().manual_seed(config.seed)
     frames = np.array(split.train)
     frames = frames[track.valid[frames]]
-    triangles = load_mean_face().triangles
+    triangles = mean_face().triangles
     layers = {
         "mouth": AvatarLayer.create(
             initial_mouth(subject, frames, config.init), config.mouth, track, triangles, generator
@@ -131,7 +130,6 @@ def build_run(subject: Subject, config: TrainConfig, rasterizer: Rasterizer, dev
         rasterizer=rasterizer,
         generator=generator,
         device=device,
-        bands=FaceBands.of(track.mesh),
     )
 
 

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ua3dtalk.avatar.branch import Motion
-from ua3dtalk.avatar.conditions import Conditions
-from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.avatar.uncertainty import laplace_nll
 from ua3dtalk.training.config import LossConfig
 from ua3dtalk.training.photometric import photometric_loss
 from ua3dtalk.training.targets import FrameTarget
 
-SOFT_M = 0.005
-"""Width of the borders of the face bands, metres."""
-
-
-@dataclass(frozen=True)
-class FaceBands:
-    """Heights in the head frame that the gate regularisers refer to."""
-
-    brows_m: float
-    """No sound above this."""
-    lips_m: float
-    """No lids and brows below this."""
-
-    @classmethod
-    def of(cls, mesh: Float[np.ndarray, "468 3"]) -> FaceBands:
-        """From the person's mesh: the top of the brows, and the upper edge of the upper lip."""
-        return cls(float(mesh[[105, 334], 1].mean()), float(mesh[0, 1]))
+MILLIMETRES = 1e3
+"""The motion term is weighted in millimetres."""
 
 
 def image_losses(
@@ -75,26 +55,18 @@ def mouth_losses(
     return {"photometric": photometric_loss(image, wanted, None, config.dssim)}
 
 
-def motion_losses(
-    layer: AvatarLayer, motion: Motion, conditions: Conditions, bands: FaceBands, config: LossConfig
-) -> dict[str, Tensor]:
+def motion_losses(motion: Motion, config: LossConfig) -> dict[str, Tensor]:
     """Small motion beyond the mesh's, and gates that stay where they belong.
 
     Args:
-        layer: What moves.
-        motion: Its motion in this step.
-        conditions: What drove it.
-        bands: Where brows and lips are.
+        motion: Motion of one layer.
         config: Weights.
     """
-    beyond = motion.d_means - layer.mesh_displacement(conditions).detach()
-    terms = {"motion": config.motion * (beyond.abs().mean() * 1e3 + motion.d_log_scales.abs().mean())}
-    height = layer.gaussians.means.detach()[:, 1]
-    if motion.gates.shape[1] > 0:
-        terms["gates"] = config.gates * (motion.gates[:, 0] * torch.sigmoid((height - bands.brows_m) / SOFT_M)).mean()
-    if motion.gates.shape[1] > 1:
-        below = torch.sigmoid((bands.lips_m - height) / SOFT_M)
-        terms["gates"] = terms["gates"] + config.gates * (motion.gates[:, 1] * below).mean()
+    terms: dict[str, Tensor] = {}
+    if motion.residual is not None:
+        terms["motion"] = config.motion * motion.residual.abs().mean() * MILLIMETRES
+    if motion.gate_penalty is not None:
+        terms["gates"] = config.gates * motion.gate_penalty
     return terms
 
 
@@ -110,8 +82,7 @@ def likelihood_loss(
         config: Weights.
     """
     inside = alpha.detach() > 0.5
-    variance = (deviation[inside] / alpha.detach()[inside]).square()
-    return config.likelihood * laplace_nll(variance, error.detach()[inside])
+    return config.likelihood * laplace_nll(deviation[inside] / alpha.detach()[inside], error[inside])
 
 
 def check_finite(terms: dict[str, Tensor]) -> None:

@@ -51,7 +51,7 @@ def _refine_frame(
     run: TrainingRun, layer: AvatarLayer, i: int, config: PoseRefinementConfig
 ) -> tuple[Float[np.ndarray, "4 4"], float, float]:
     conditions = run.tracked.frame(i)
-    splats = layer.splats(layer.with_mesh_only(conditions))
+    splats = layer.splats(layer.motion.mesh_motion(layer.mesh_basis, conditions))
     rigid, wanted = _observed(run, i)
     camera = run.targets.camera(i)
     intrinsics = camera.K.cpu().numpy().astype(np.float64)

@@ -14,7 +14,6 @@ from ua3dtalk.render.rasterizer import Rasterizer
 from ua3dtalk.subject.split import Split
 from ua3dtalk.subject.track_data import TrackData
 from ua3dtalk.training.config import TrainConfig
-from ua3dtalk.training.losses import FaceBands
 from ua3dtalk.training.targets import TargetReader
 
 
@@ -35,8 +34,6 @@ class TrainingRun:
     generator: torch.Generator
     """The only source of randomness, on the CPU."""
     device: torch.device
-    bands: FaceBands
-    """Where brows and lips are, for the gate regularisers."""
 
     @property
     def viewmats(self) -> Float[np.ndarray, "t 4 4"]:

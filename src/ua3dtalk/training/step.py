@@ -75,8 +75,7 @@ def training_step(
         motion = motions[name] = animate(layer, plan, run.generator)
         rendered[name] = run.rasterizer(layer.splats(motion), target.camera, sh_degree=plan.sh_degree)
         if plan.moving:
-            losses = motion_losses(layer, motion, plan.conditions, run.bands, run.config.losses)
-            terms |= {f"{name}.{key}": value for key, value in losses.items()}
+            terms |= {f"{name}.{key}": value for key, value in motion_losses(motion, run.config.losses).items()}
     rgb, alpha = composite(rendered)
     image_terms = mouth_losses if region == "mouth" else image_losses
     terms |= image_terms(rgb, alpha, target, plan.background, run.config.losses)
@@ -98,7 +97,7 @@ def training_step(
 def animate(layer: AvatarLayer, plan: StepPlan, generator: torch.Generator) -> Motion:
     """Motion of a layer for the conditions of this step."""
     if not plan.moving:
-        return layer.with_mesh_only(plan.conditions)
+        return layer.motion.mesh_motion(layer.mesh_basis, plan.conditions)
     means = layer.gaussians.means.detach()
     wanted = plan.calibrate and layer.motion.config.name == "face"
     return layer.motion(means, layer.mesh_basis, plan.conditions, plan.mode, generator, want_maps=wanted)
@@ -106,9 +105,9 @@ def animate(layer: AvatarLayer, plan: StepPlan, generator: torch.Generator) -> M
 
 def calibration_loss(run: TrainingRun, motion: Motion, camera: Camera, error: Tensor) -> Tensor:
     """Likelihood of the error under the splatted deviation; geometry and colour are detached, only variances learn."""
-    assert motion.variance is not None, "the face's motion was asked for its variance"
+    assert motion.maps is not None, "the face's motion was asked for its maps"
     splats = run.layers["face"].splats(motion).detach()
-    out = run.rasterizer(splats, camera, extras=motion.variance.sqrt()[:, None])
+    out = run.rasterizer(splats, camera, extras=motion.maps.fused_deviation[:, None])
     return likelihood_loss(error, out.extras[..., 0], out.alpha, run.config.losses)
 
 

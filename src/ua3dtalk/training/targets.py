@@ -14,10 +14,10 @@ from torch import Tensor
 from ua3dtalk.geometry.camera import Camera
 from ua3dtalk.subject.labels import HEAD_LABELS, Label
 from ua3dtalk.subject.store import Subject
+from ua3dtalk.tracking.topology import INNER_LIPS, OUTER_LIPS
 
 HEAD_MARGIN_PX = 8
 """Room around the head box, so that Gaussians that stick out are seen and pushed back."""
-OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 CACHED_FRAMES = 1024
 
 
@@ -93,8 +93,8 @@ class TargetReader:
 
     def inner_mouth_area(self, frames: Int[np.ndarray, " f"]) -> Int[np.ndarray, " f"]:
         """Inner-mouth pixels of each frame, from the landmarks (no image is read)."""
-        points = self._track.landmarks[frames][:, list(INNER_LIPS), :2].astype(np.float32)
-        return np.array([cv2.contourArea(p) for p in points]).astype(np.int64)
+        points = self._track.landmarks[frames][:, list(INNER_LIPS), :2]
+        return np.array([cv2.contourArea(np.ascontiguousarray(p, np.float32)) for p in points]).astype(np.int64)
 
     def _crop(self, i: int) -> _Crop:
         if i in self._cache:
@@ -118,9 +118,6 @@ class TargetReader:
         if len(self._cache) > CACHED_FRAMES:
             self._cache.popitem(last=False)
         return crop
-
-
-INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 
 
 def soft_mask(hard: np.ndarray) -> np.ndarray:
