@@ -68,7 +68,7 @@ def skin_colours(
     blend(lip, lips)
     gloss += 0.14 * lip
     dark = np.clip(skin.depth, 0, 1)
-    colour *= (1 - 0.97 * smoothstep(dark / 0.6))[:, None]
+    colour *= (1 - 0.94 * smoothstep(dark / 0.6))[:, None]
     for brow in (RIGHT_BROW, LEFT_BROW):
         tint = np.zeros(len(points))
         tint[:count] = soft_inside(face.plane, brow_polygon(face, brow), 0.0022)

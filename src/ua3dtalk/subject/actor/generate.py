@@ -23,7 +23,7 @@ from ua3dtalk.subject.actor.voice import SAMPLE_RATE_HZ, synthesise_score
 from ua3dtalk.subject.labels import EmotionSpan
 
 VIDEO_NAME, EMOTION_NAME, TRUTH_NAME = "actor.mp4", "emotion.csv", "truth.npz"
-_DISTANCE_M, _FOCAL_OVER_SIZE = 0.72, 1.66
+_DISTANCE_M, _FOCAL_OVER_SIZE = 0.72, 1.92
 
 
 def mean_face() -> Float[np.ndarray, "468 3"]:
@@ -59,7 +59,7 @@ class Actor:
         self.face: FaceMotion = face_motion(score, config.fps, face)
         eyes = 0.5 * (self.scene.skin.vertices[33] + self.scene.skin.vertices[263])
         camera = np.diag([1.0, -1.0, -1.0, 1.0])
-        camera[:3, 3] = [0.0, eyes[1] - 0.034, _DISTANCE_M + eyes[2] - 0.04]
+        camera[:3, 3] = [0.0, eyes[1] - 0.028, _DISTANCE_M + eyes[2] - 0.04]
         self.body: BodyMotion = body_motion(score, config.fps, body, np.radians(config.head_range_deg), camera)
         # The eyes stay on the camera while the head turns, but for the glances.
         held = np.stack([-self.body.angles_rad[:, 0], self.body.angles_rad[:, 1]], axis=1)

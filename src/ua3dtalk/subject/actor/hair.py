@@ -42,7 +42,7 @@ def _cap(scalp: _Scalp, colour: np.ndarray) -> Piece:
     longitude = np.linspace(-np.pi, np.pi, 96, endpoint=False)
     line = _hairline(longitude)
     rows = [
-        scalp.point(line + (np.pi / 2 - line) * s, longitude, 0.0012 + 0.009 * smoothstep(np.array(s / 0.35)))
+        scalp.point(line + np.radians(2.5) + (np.pi / 2 - line - np.radians(2.5)) * s, longitude, 0.0012 + 0.009 * smoothstep(np.array(s / 0.35)))
         for s in np.linspace(0, 0.995, 20)
     ]
     vertices, triangles = grid(np.stack(rows), closed=True)
@@ -102,7 +102,7 @@ def scalp_hair(face: FaceSurface, colour: np.ndarray, generator: np.random.Gener
     front = np.arange(cards) < cards * 0.36
     longitude[front] = generator.uniform(-1.75, 1.75, front.sum())
     line = _hairline(longitude)
-    height[front] = generator.uniform(0, 0.10, front.sum())
+    height[front] = generator.uniform(-0.03, 0.09, front.sum())
     latitude = line + (np.radians(88) - line) * height
     steps = np.linspace(0, 1, 12)
     root = scalp.point(latitude, longitude, 0.002)

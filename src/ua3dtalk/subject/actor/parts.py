@@ -80,7 +80,7 @@ def tongue(skin: Skin) -> Piece:
     ball = ball * [0.0175, 0.0045, 0.021]
     ball[..., 1] -= 0.0016 * np.exp(-((ball[..., 0] / 0.003) ** 2)) * (ball[..., 1] > 0)
     kind = (Material.MOUTH, Mover.TONGUE, Label.INNER_MOUTH)
-    return _piece(ball + mouth + [0, -0.0100, -0.033], True, linear_rgb(190, 92, 96), kind)
+    return _piece(ball + mouth + [0, -0.0062, -0.0285], True, linear_rgb(190, 92, 96), kind)
 
 
 def ears(skin: Skin, colour: np.ndarray) -> list[Piece]:
@@ -102,8 +102,8 @@ def ears(skin: Skin, colour: np.ndarray) -> list[Piece]:
         y, z = radius * up * height, -radius * back * width
         tilt = 0.16
         y, z = y * np.cos(tilt) - z * np.sin(tilt), y * np.sin(-tilt) + z * np.cos(tilt)
-        flare = 0.42 * np.clip(-z + 0.008, 0, 1)  # the back stands off the head
-        x = np.abs(skin.vertices[454, 0]) - 0.0005 + flare + out
+        flare = 0.26 * np.clip(-z + 0.008, 0, 1)  # the back stands off the head
+        x = np.abs(skin.vertices[454, 0]) - 0.0030 + flare + out
         rows = np.stack([sign * x, eyes[1] - 0.026 + y, skin.vertices[454, 2] - 0.014 + z], axis=2)
         if sign > 0:
             rows = rows[:, ::-1]
@@ -121,10 +121,10 @@ def neck(skin: Skin, colour: np.ndarray) -> Piece:
     around = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     rows = []
     for s in np.linspace(0, 1, 14):  # bottom to top
-        y = chin[1] - 0.125 + s * 0.165
-        rx = 0.0595 + 0.030 * (1 - s) ** 4
-        rz = 0.059 + 0.012 * (1 - s) ** 3
-        centre_z = eyes[2] - 0.098 + 0.012 * s
+        y = chin[1] - 0.110 + s * 0.150
+        rx = 0.0530 + 0.026 * (1 - s) ** 4
+        rz = 0.054 + 0.008 * (1 - s) ** 3
+        centre_z = eyes[2] - 0.108 + 0.014 * s
         x, z = rx * np.sin(around), rz * np.cos(around)
         throat = 0.004 * np.exp(-((x / 0.012) ** 2)) * np.exp(-(((s - 0.45) / 0.18) ** 2)) * (z > 0)
         cords = 0.0030 * np.exp(-(((np.abs(x) - (0.012 + 0.05 * s)) / 0.008) ** 2)) * (z > 0) * (1 - s)
@@ -144,9 +144,9 @@ def torso(skin: Skin, cloth: np.ndarray) -> list[Piece]:
             (0.150, 0.196, 0.098, 2.4, 0.010),
             (0.125, 0.172, 0.088, 2.3, 0.014),
             (0.106, 0.138, 0.080, 2.2, 0.016),
-            (0.090, 0.106, 0.074, 2.1, 0.014),
-            (0.078, 0.086, 0.071, 2.0, 0.010),
-            (0.070, 0.077, 0.069, 2.0, 0.008),
+            (0.090, 0.104, 0.078, 2.1, 0.012),
+            (0.078, 0.081, 0.075, 2.0, 0.006),
+            (0.070, 0.069, 0.073, 2.0, 0.003),
         ]
     )
     smooth = np.linspace(0, len(sections) - 1, 41)
@@ -157,7 +157,7 @@ def torso(skin: Skin, cloth: np.ndarray) -> list[Piece]:
         z = rz * np.sign(np.cos(around)) * np.abs(np.cos(around)) ** (2 / power)
         fold = 0.0016 * np.sin(around * 9 + 3 * np.sin(position * 1.3)) * np.clip(1 - position / 8, 0, 1)
         front_drop = 0.016 * np.clip(np.cos(around), 0, 1) * np.clip(position / 8, 0, 1)
-        rows.append(np.stack([x, chin[1] - drop - front_drop, eyes[2] - 0.100 - back + z + fold], axis=1))
+        rows.append(np.stack([x, chin[1] - drop + 0.026 - front_drop, eyes[2] - 0.104 - back + z + fold], axis=1))
     body = _piece(np.stack(rows), True, cloth, (Material.CLOTH, Mover.TORSO, Label.TORSO))
     collar, last = [], np.stack(rows)[-1]
     outward = last - last.mean(0)

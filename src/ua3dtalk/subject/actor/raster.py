@@ -24,7 +24,7 @@ def strand_covers(u: float, v: float, seed: int) -> bool:
     strand = int(u * 14.0)
     length = 0.72 + 0.28 * hash01(strand, seed)
     edge = 1.0 - abs(2.0 * u - 1.0)
-    if v > length:
+    if v > length or v < 0.10 * hash01(strand, seed + 31):
         return False
     return hash01(strand, seed + 7919) < 0.45 + 2.2 * edge * (1.0 - 0.5 * v)
 

@@ -195,7 +195,7 @@ class Scene:
         gaze = np.array([np.sin(side) * np.cos(up), np.sin(up), np.cos(side) * np.cos(up)])
         eyes = np.stack([*self.skin.eye_centres, gaze, self.looks.iris])
         image = self._backdrop(size).copy()
-        mesh = (self._triangles, self._material, self._cutout, points, self._normals, self._tangents)
+        mesh = (self._triangles, self._material, self._cutout, points, self._normals, self._tangents, self._uv)
         shade(owner, weights, *mesh, self._colours, self._extra, lights, eyes, image)
         picture = np.empty((size[1], size[0], 3), np.uint8)
         develop(image, picture)

@@ -49,7 +49,7 @@ def _eye_colour(local, gaze, iris, out):
 @_jit
 @no_type_check
 def shade(
-    owner, weights, triangles, material, cutout, vertices, normals, tangents, colours, extra, lights, eyes, image
+    owner, weights, triangles, material, cutout, vertices, normals, tangents, uv, colours, extra, lights, eyes, image
 ):
     """Linear colour of every covered pixel, written to ``image`` [H, W, 3]; uncovered pixels stay as they are.
 
@@ -60,7 +60,7 @@ def shade(
     height, width = owner.shape
     p, n, a, t = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     e, view, local, out = np.empty(4), np.empty(3), np.empty(3), np.empty(3)
-    key_colour = (2.05, 1.88, 1.66)
+    key_colour = (1.62, 1.50, 1.34)
     fill_colour = (0.34, 0.38, 0.46)
     rim_colour = (0.50, 0.52, 0.58)
     for y in range(height):
@@ -89,7 +89,6 @@ def shade(
                 view[c] /= length
             gloss, power = e[2], 22.0
             wrap = 0.12
-            angle = 9.0
             if m == EYE:
                 side = 0 if p[0] < 0.0 else 1
                 scale = 0.0
@@ -99,7 +98,7 @@ def shade(
                 scale = 1.0 / np.sqrt(scale)
                 for c in range(3):
                     local[c] *= scale
-                angle = _eye_colour(local, eyes[2], eyes[3], a)
+                _eye_colour(local, eyes[2], eyes[3], a)
                 wrap, gloss, power = 0.5, 1.6, 240.0
             nk = n[0] * lights[0, 0] + n[1] * lights[0, 1] + n[2] * lights[0, 2]
             nf = n[0] * lights[1, 0] + n[1] * lights[1, 1] + n[2] * lights[1, 2]
@@ -122,12 +121,14 @@ def shade(
                 lit = np.sqrt(max(0.0, 1.0 - tk * tk))
                 ring = np.sqrt(max(0.0, 1.0 - (th - 0.10) ** 2))
                 shell = _wrap(nk, 0.45)
-                spec = (ring**48 * 0.22 + ring**10 * 0.05) * (0.25 + 0.75 * shell) * gloss
                 nk_diffuse = (0.35 * lit + 0.65) * shell
-                vary = 1.0
+                vary, spec = 1.0, 1.0
                 if cutout[f] >= 0:
-                    along = e[3]
-                    vary = 0.62 + 0.5 * along
+                    across = w0 * uv[i, 0] + w1 * uv[j, 0] + w2 * uv[k, 0]
+                    strand = hash01(int(across * 14.0), cutout[f])
+                    vary = (0.60 + 0.5 * e[3]) * (0.72 + 0.56 * strand)
+                    spec = 0.6 + 0.8 * strand
+                spec = (ring**48 * 0.22 + ring**10 * 0.05) * (0.25 + 0.75 * shell) * gloss * spec
                 for c in range(3):
                     out[c] = a[c] * vary * (key_colour[c] * nk_diffuse * e[1] + fill_colour[c] * _wrap(nf, 0.4))
                     out[c] += (
