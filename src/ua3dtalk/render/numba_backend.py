@@ -14,30 +14,30 @@ from ua3dtalk.core.progress import log
 from ua3dtalk.geometry.camera import Camera
 from ua3dtalk.geometry.spherical_harmonics import MAX_SH_DEGREE
 from ua3dtalk.render import numba_forward
-from ua3dtalk.render.numba_operator import Call, RasterizeOperator
+from ua3dtalk.render.numba_operator import Call, RasterizeOperator, Workers
 from ua3dtalk.render.types import Means2d, RenderOutput, Splats
+
+MAX_DEFAULT_THREADS = 8
 
 
 class NumbaRasterizer:
     """Draws on the CPU with kernels that numba compiles on first use and keeps on disk.
 
-    Gaussians with a non-finite number are left out and get no gradient. Two calls never run at once within a process:
-    the kernels hold the interpreter's lock.
+    Gaussians with a non-finite number are left out and get no gradient.
 
     Args:
-        num_threads: Threads to use; None takes what numba is set to. The picture and its gradients do not depend on it.
-
-    Raises:
-        ValueError: more threads than numba was started with.
+        num_threads: Threads to use, at least 1; None takes what numba is set to (``NUMBA_NUM_THREADS``, else the
+            cores), but not more than 8. The picture and its gradients do not depend on it, to the bit.
     """
 
     name = "numba"
 
     def __init__(self, num_threads: int | None = None) -> None:
-        limit = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-        if num_threads is not None and not 1 <= num_threads <= limit:
-            raise ValueError(f"num_threads must be 1 to {limit} (NUMBA_NUM_THREADS), got {num_threads}.")
-        self._num_threads = num_threads
+        if num_threads is None:
+            num_threads = min(numba.get_num_threads(), MAX_DEFAULT_THREADS)
+        if num_threads < 1:
+            raise ValueError(f"num_threads must be at least 1, got {num_threads}.")
+        self._workers = Workers(num_threads)
 
     def __call__(
         self, splats: Splats, camera: Camera, *, sh_degree: int = 0, extras: Float[Tensor, "n e"] | None = None
@@ -52,9 +52,8 @@ class NumbaRasterizer:
         tensors = (splats.means, splats.quats, splats.scales, splats.opacities, splats.sh, extras, camera.viewmat)
         _check(tensors, splats.sh, sh_degree)
         _announce()
-        threads = self._num_threads or numba.get_num_threads()
         means2d = Means2d(torch.empty(len(splats), dtype=torch.int32))
-        call = Call(camera.K.detach().numpy(), camera.width, camera.height, sh_degree, threads, means2d)
+        call = Call(camera.K.detach().numpy(), camera.width, camera.height, sh_degree, self._workers, means2d)
         rgb, alpha, depth, extra = RasterizeOperator.apply(call, *tensors)  # type: ignore[misc]
         return RenderOutput(rgb, alpha, depth, extra, means2d)
 

@@ -11,7 +11,7 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import float32, njit, prange
+from numba import float32, njit
 
 from ua3dtalk.render.numba_common import (
     BLUE,
@@ -142,15 +142,29 @@ def _moments(buffer, sums, g, k, extras, num_extras, x0, y0, row):
         row[GRADIENTS + c] = horizontal_sum(vload(sums, c * LANES))
 
 
-@njit(parallel=True, **OPTIONS)
+@njit(**OPTIONS)
 @no_type_check
 def rasterize_backward(
-    g, extras, starts, ids, ends, tiles_x, num_threads, rgb, extra, transmittance, v_rgb, v_alpha, v_extra, rows_out
+    worker,
+    num_workers,
+    g,
+    extras,
+    starts,
+    ids,
+    ends,
+    tiles_x,
+    rgb,
+    extra,
+    transmittance,
+    v_rgb,
+    v_alpha,
+    v_extra,
+    rows_out,
 ):
-    """Gradient moments of each (Gaussian, tile) pair.
+    """Gradient moments of each (Gaussian, tile) pair in one worker's tiles.
 
     Args:
-        g, extras, starts, ids, tiles_x, num_threads: As in the forward pass.
+        worker, num_workers, g, extras, starts, ids, tiles_x: As in the forward pass.
         ends: Where each tile stopped.
         rgb, extra, transmittance: Pictures of the forward pass.
         v_rgb, v_alpha, v_extra: Gradients of the loss by them (by alpha, not transmittance).
@@ -158,15 +172,14 @@ def rasterize_backward(
     """
     height, width = transmittance.shape
     num_extras = extras.shape[1]
-    for worker in prange(num_threads):
-        buffer = np.empty((CHANNELS + num_extras) * PIXELS, np.float32)
-        sums = np.empty(num_extras * LANES, np.float32)
-        for t in range(worker, len(starts) - 1, num_threads):
-            x0, y0 = (t % tiles_x) * TILE, (t // tiles_x) * TILE
-            rows, columns = min(TILE, height - y0), min(TILE, width - x0)
-            _load_gradients(buffer, rgb, extra, transmittance, v_rgb, v_alpha, v_extra, x0, y0, rows, columns)
-            for entry in range(starts[t], ends[t]):
-                _moments(buffer, sums, g, ids[entry], extras, num_extras, x0, y0, rows_out[entry])
-            for entry in range(ends[t], starts[t + 1]):
-                for c in range(GRADIENTS + num_extras):
-                    rows_out[entry, c] = ZERO
+    buffer = np.empty((CHANNELS + num_extras) * PIXELS, np.float32)
+    sums = np.empty(num_extras * LANES, np.float32)
+    for t in range(worker, len(starts) - 1, num_workers):
+        x0, y0 = (t % tiles_x) * TILE, (t // tiles_x) * TILE
+        rows, columns = min(TILE, height - y0), min(TILE, width - x0)
+        _load_gradients(buffer, rgb, extra, transmittance, v_rgb, v_alpha, v_extra, x0, y0, rows, columns)
+        for entry in range(starts[t], ends[t]):
+            _moments(buffer, sums, g, ids[entry], extras, num_extras, x0, y0, rows_out[entry])
+        for entry in range(ends[t], starts[t + 1]):
+            for c in range(GRADIENTS + num_extras):
+                rows_out[entry, c] = ZERO

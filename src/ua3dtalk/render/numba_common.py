@@ -15,6 +15,7 @@ OPTIONS: dict[str, Any] = {
     "cache": True,
     "boundscheck": False,
     "error_model": "numpy",
+    "nogil": True,
 }
 INLINE: dict[str, Any] = {**OPTIONS, "forceinline": True}
 

@@ -6,7 +6,7 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import float32, njit, prange
+from numba import float32, njit
 
 from ua3dtalk.render.numba_common import (
     BLUE,
@@ -102,48 +102,47 @@ def _all_finished(buffer):
     return not any_lane(highest > ZERO)
 
 
-@njit(parallel=True, **OPTIONS)
+@njit(**OPTIONS)
 @no_type_check
-def rasterize(g, extras, starts, ids, tiles_x, num_threads, rgb, alpha, depth, extra, transmittance, ends):
-    """Draw all tiles.
+def rasterize(worker, num_workers, g, extras, starts, ids, tiles_x, rgb, alpha, depth, extra, transmittance, ends):
+    """Draw one worker's tiles.
 
     Args:
+        worker, num_workers: Tiles are dealt round-robin.
         g: Projected Gaussians [N, COLUMNS].
         extras: Extra channels [N, E].
         starts: Where each tile's list begins, and the total [tiles + 1].
         ids: Gaussians of each tile, front to back.
         tiles_x: Tiles in a row.
-        num_threads: Tiles are dealt round-robin to so many workers.
         rgb, alpha, depth, extra, transmittance: Pictures to write; the last is 1 − alpha without its rounding.
         ends: To write: where each tile stopped.
     """
     height, width = alpha.shape
     num_extras = extras.shape[1]
     planes = CHANNELS + num_extras
-    for worker in prange(num_threads):
-        buffer = np.empty(planes * PIXELS, np.float32)
-        for t in range(worker, len(starts) - 1, num_threads):
-            x0, y0 = (t % tiles_x) * TILE, (t // tiles_x) * TILE
-            rows, columns = min(TILE, height - y0), min(TILE, width - x0)
-            clear(buffer, planes, rows, columns)
-            entry, end = starts[t], starts[t + 1]
-            while entry < end:
-                _draw(buffer, g, ids[entry], extras, num_extras, x0, y0)
-                entry += 1
-                if (entry & 15) == 15 and _all_finished(buffer):
-                    break
-            ends[t] = entry
-            for r in range(rows):
-                y = y0 + r
-                for column in range(columns):
-                    i = ((column // LANES) * TILE + r) * LANES + column % LANES
-                    x = x0 + column
-                    left = abs(buffer[i])
-                    transmittance[y, x] = left
-                    alpha[y, x] = ONE - left
-                    rgb[y, x, 0] = buffer[i + PIXELS]
-                    rgb[y, x, 1] = buffer[i + 2 * PIXELS]
-                    rgb[y, x, 2] = buffer[i + 3 * PIXELS]
-                    depth[y, x] = buffer[i + 4 * PIXELS]
-                    for c in range(num_extras):
-                        extra[y, x, c] = buffer[i + (CHANNELS + c) * PIXELS]
+    buffer = np.empty(planes * PIXELS, np.float32)
+    for t in range(worker, len(starts) - 1, num_workers):
+        x0, y0 = (t % tiles_x) * TILE, (t // tiles_x) * TILE
+        rows, columns = min(TILE, height - y0), min(TILE, width - x0)
+        clear(buffer, planes, rows, columns)
+        entry, end = starts[t], starts[t + 1]
+        while entry < end:
+            _draw(buffer, g, ids[entry], extras, num_extras, x0, y0)
+            entry += 1
+            if (entry & 15) == 15 and _all_finished(buffer):
+                break
+        ends[t] = entry
+        for r in range(rows):
+            y = y0 + r
+            for column in range(columns):
+                i = ((column // LANES) * TILE + r) * LANES + column % LANES
+                x = x0 + column
+                left = abs(buffer[i])
+                transmittance[y, x] = left
+                alpha[y, x] = ONE - left
+                rgb[y, x, 0] = buffer[i + PIXELS]
+                rgb[y, x, 1] = buffer[i + 2 * PIXELS]
+                rgb[y, x, 2] = buffer[i + 3 * PIXELS]
+                depth[y, x] = buffer[i + 4 * PIXELS]
+                for c in range(num_extras):
+                    extra[y, x, c] = buffer[i + (CHANNELS + c) * PIXELS]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,6 +20,31 @@ from ua3dtalk.render.numba_projection_backward import CAMERA_GRADIENTS, project_
 from ua3dtalk.render.types import Means2d
 
 
+class Workers:
+    """Runs a kernel on several threads: one part on the caller's, the others on a pool.
+
+    The kernels release the interpreter's lock. An OpenMP pool would be 50 µs quicker to start, but its threads wait by
+    spinning: where other work shares the cores, that made two threads ten times slower than one.
+
+    Args:
+        num_threads: Threads in all.
+    """
+
+    def __init__(self, num_threads: int) -> None:
+        self._num_threads = num_threads
+        self._pool = ThreadPoolExecutor(num_threads - 1, "rasterizer") if num_threads > 1 else None
+
+    def run(self, kernel: Callable[..., None], *arguments: Any) -> None:
+        """Call ``kernel(worker, num_workers, *arguments)`` for all workers and wait."""
+        if self._pool is None:
+            kernel(0, 1, *arguments)
+            return
+        others = [self._pool.submit(kernel, i, self._num_threads, *arguments) for i in range(1, self._num_threads)]
+        kernel(0, self._num_threads, *arguments)
+        for other in others:
+            other.result()
+
+
 @dataclass(frozen=True)
 class Call:
     """What one rendering needs besides tensors."""
@@ -29,7 +53,7 @@ class Call:
     width: int
     height: int
     sh_degree: int
-    num_threads: int
+    workers: Workers
     means2d: Means2d
 
     @property
@@ -68,8 +92,7 @@ class RasterizeOperator(torch.autograd.Function):
     def forward(ctx: Any, call: Call, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Draw; ``call.means2d.radii`` is filled."""
         inputs = [tensor.detach().contiguous().numpy() for tensor in tensors[:6]]
-        with _threads(call.num_threads):
-            saved, alpha = _draw(call, inputs, tensors[6].detach().numpy())
+        saved, alpha = _draw(call, inputs, tensors[6].detach().numpy())
         pictures = tuple(torch.from_numpy(picture) for picture in (saved.rgb, alpha, saved.depth, saved.extra))
         ctx.call, ctx.saved = call, saved
         ctx.save_for_backward(*tensors, *pictures)  # so that autograd notices changes in place
@@ -80,27 +103,26 @@ class RasterizeOperator(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of all tensors; ``call.means2d.grad`` is filled."""
         _ = ctx.saved_tensors  # raises where one was changed in place
-        with _threads(ctx.call.num_threads):
-            outputs, v_cams = _draw_backward(ctx.call, ctx.saved, [_as_array(gradient) for gradient in gradients])
+        outputs, v_cams = _draw_backward(ctx.call, ctx.saved, [_as_array(gradient) for gradient in gradients])
         v_viewmat = _viewmat_gradient(v_cams, ctx.saved.cam) if ctx.needs_input_grad[7] else None
         return (None, *outputs, v_viewmat)
 
 
 def _draw(call: Call, inputs: list[np.ndarray], viewmat: np.ndarray) -> tuple[_Saved, np.ndarray]:
     """Project, bin and draw; returns what to save, and alpha."""
-    means, quats, scales, opacities, sh, extras = inputs
-    n, height, width = len(means), call.height, call.width
+    extras, n = inputs[5], len(inputs[0])
+    height, width = call.height, call.width
     cam = pack_camera(viewmat, call.K, width, height)
     g = np.empty((n, COLUMNS), np.float32)
     boxes, counts = np.empty((n, 4), np.int32), np.empty(n, np.int32)
     radii = call.means2d.radii.numpy()
-    project(means, quats, scales, opacities, sh, extras, call.sh_degree, cam, width, height, g, boxes, counts, radii)
+    call.workers.run(project, *inputs, call.sh_degree, cam, width, height, g, boxes, counts, radii)
     starts, ids, firsts, slots = bin_into_tiles(g, boxes, counts, call.tiles_x, call.tiles_y)
     rgb = np.empty((height, width, 3), np.float32)
     alpha, depth, transmittance = (np.empty((height, width), np.float32) for _ in range(3))
     extra = np.empty((height, width, extras.shape[1]), np.float32)
     ends = np.empty(len(starts) - 1, np.int32)
-    rasterize(g, extras, starts, ids, call.tiles_x, call.num_threads, rgb, alpha, depth, extra, transmittance, ends)
+    call.workers.run(rasterize, g, extras, starts, ids, call.tiles_x, rgb, alpha, depth, extra, transmittance, ends)
     return _Saved(inputs, cam, g, starts, ids, firsts, slots, ends, rgb, depth, extra, transmittance), alpha
 
 
@@ -112,8 +134,8 @@ def _draw_backward(call: Call, saved: _Saved, gradients: list[np.ndarray | None]
     v_alpha = np.zeros(size, np.float32) if v_alpha is None else v_alpha
     extras, extra, v_further = _further_channels(saved, v_depth, v_extra)
     rows = np.empty((len(saved.ids), GRADIENTS + extras.shape[1]), np.float32)
-    rasterize_backward(
-        saved.g, extras, saved.starts, saved.ids, saved.ends, call.tiles_x, call.num_threads,
+    call.workers.run(
+        rasterize_backward, saved.g, extras, saved.starts, saved.ids, saved.ends, call.tiles_x,
         saved.rgb, extra, saved.transmittance, v_rgb, v_alpha, v_further, rows,
     )  # fmt: skip
     means, quats, scales, _, sh, _ = saved.inputs
@@ -123,9 +145,9 @@ def _draw_backward(call: Call, saved: _Saved, gradients: list[np.ndarray | None]
         v_extras = np.empty((len(means), 0), np.float32)
     v_means2d, v_cams = torch.zeros(len(means), 2), np.zeros((CHUNKS, CAMERA_GRADIENTS))
     depth_column = -1 if v_depth is None else rows.shape[1] - 1
-    project_backward(
-        means, quats, scales, sh, call.sh_degree, saved.cam, saved.g, saved.firsts, saved.slots, rows, depth_column,
-        v_means2d.numpy(), v_means, v_quats, v_scales, v_opacities, v_sh, v_extras, v_cams,
+    call.workers.run(
+        project_backward, means, quats, scales, sh, call.sh_degree, saved.cam, saved.g, saved.firsts, saved.slots, rows,
+        depth_column, v_means2d.numpy(), v_means, v_quats, v_scales, v_opacities, v_sh, v_extras, v_cams,
     )  # fmt: skip
     call.means2d.grad = v_means2d
     return outputs, v_cams
@@ -160,14 +182,3 @@ def _viewmat_gradient(v_cams: np.ndarray, cam: np.ndarray) -> Tensor:
 
 def _as_array(gradient: Tensor | None) -> np.ndarray | None:
     return None if gradient is None else gradient.contiguous().numpy()
-
-
-@contextmanager
-def _threads(num_threads: int) -> Iterator[None]:
-    """Limit numba's pool: even an idle worker costs a wake-up."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(num_threads)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

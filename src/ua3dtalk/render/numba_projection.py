@@ -6,7 +6,7 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ua3dtalk.render.numba_common import (
     BLUE,
@@ -176,12 +176,30 @@ def _geometry(means, quats, scales, opacities, i, cam, width, height, rotation, 
     return tiles
 
 
-@njit(parallel=True, **OPTIONS)
+@njit(**OPTIONS)
 @no_type_check
-def project(means, quats, scales, opacities, sh, extras, degree, cam, width, height, g, boxes, counts, radii):
-    """Project all Gaussians.
+def project(
+    worker,
+    num_workers,
+    means,
+    quats,
+    scales,
+    opacities,
+    sh,
+    extras,
+    degree,
+    cam,
+    width,
+    height,
+    g,
+    boxes,
+    counts,
+    radii,
+):
+    """Project one worker's Gaussians.
 
     Args:
+        worker, num_workers: Chunks of Gaussians are dealt round-robin.
         means, quats, scales, opacities, sh, extras: Inputs; a Gaussian with a non-finite number is left out.
         degree: SH degree.
         cam: ``pack_camera``.
@@ -193,7 +211,7 @@ def project(means, quats, scales, opacities, sh, extras, degree, cam, width, hei
     """
     n = means.shape[0]
     num_sh = (degree + 1) ** 2
-    for chunk in prange(CHUNKS):
+    for chunk in range(worker, CHUNKS, num_workers):
         rotation, axes, basis = np.empty(9), np.empty(9), np.empty(16)
         for i in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
             counts[i] = 0

@@ -6,7 +6,7 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ua3dtalk.render.numba_common import (
     CHUNKS,
@@ -155,15 +155,16 @@ def _geometry_gradient(means, quats, scales, g, i, cam, moments, g_depth, work, 
     _quat_gradient(v_rotation, qw, qx, qy, qz, norm, v_quats, i)
 
 
-@njit(parallel=True, **OPTIONS)
+@njit(**OPTIONS)
 @no_type_check
 def project_backward(
-    means, quats, scales, sh, degree, cam, g, firsts, slots, rows, depth_column,
+    worker, num_workers, means, quats, scales, sh, degree, cam, g, firsts, slots, rows, depth_column,
     v_means2d, v_means, v_quats, v_scales, v_opacities, v_sh, v_extras, v_cams,
 ):  # fmt: skip
-    """Gradients of all inputs from the moments of the (Gaussian, tile) pairs.
+    """Gradients of one worker's Gaussians from the moments of the (Gaussian, tile) pairs.
 
     Args:
+        worker, num_workers: Chunks of Gaussians are dealt round-robin.
         means, quats, scales, sh, degree, cam, g: As in ``project``.
         firsts, slots: From ``bin_into_tiles``.
         rows: From ``rasterize_backward`` [pairs, GRADIENTS + E].
@@ -172,7 +173,7 @@ def project_backward(
         v_cams: Parts of the camera's gradient to write [CHUNKS, CAMERA_GRADIENTS], all zero before.
     """
     n, width = means.shape[0], rows.shape[1]
-    for chunk in prange(CHUNKS):
+    for chunk in range(worker, CHUNKS, num_workers):
         moments, basis, weights = np.empty(width), np.empty(16), np.empty(16)
         work = np.empty((4, 9))
         v_cam = v_cams[chunk]
