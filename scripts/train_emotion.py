@@ -1,4 +1,4 @@
-"""Train the emotion teacher that comes with the package: ``python scripts/train_emotion.py EMODB_FOLDER [--out FILE]``."""
+"""Train the emotion teacher of the package: ``python scripts/train_emotion.py EMODB_FOLDER [--out FILE]``."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def clip_from_subject(subject: Subject) -> ContentClip:
 def train_content(
     clips: list[ContentClip],
     out: Path | None = None,
-    config: ContentConfig = ContentConfig(),  # noqa: B008
+    config: ContentConfig = ContentConfig(),
     encoder: SpeechEncoder | None = None,
     progress: Progress = Silent(),  # noqa: B008
 ) -> ContentPrior:
@@ -104,9 +104,7 @@ def train_content(
         raise UserError(f"{len(clips)} clips hold fewer than 3 speakers.", "Give clips of more people.")
     encoder = encoder or PhoneEncoder()
     basis = lip_basis([clip.shapes for clip in clips])
-    prepared = [
-        _prepare(clip, basis, config, encoder) for clip in track(progress, "content: features", clips)
-    ]
+    prepared = [_prepare(clip, basis, config, encoder) for clip in track(progress, "content: features", clips)]
     for _ in track(progress, "content: offsets", range(config.rounds)):
         grams = [_gram(clip, config) for clip in prepared]
         for clip in prepared:
@@ -209,8 +207,10 @@ def _bilabial_gauge(clips: list[_Clip]) -> float:
 def _facts(rows: list[dict[str, Any]], clips: list[_Clip], config: ContentConfig) -> dict[str, Any]:
     good = [row for row in rows if row["accepted"]]
     weights = [row["seconds"] for row in good]
-    mean = {k: round(float(np.average([r[k] for r in good], weights=weights)), 3) if good else 0.0 for k in
-            ("opening_r", "width_r")}
+    mean = {
+        k: round(float(np.average([r[k] for r in good], weights=weights)), 3) if good else 0.0
+        for k in ("opening_r", "width_r")
+    }
     return {
         "speakers": len({clip.source.speaker for clip in clips}),
         "clips_accepted": len(good),

@@ -16,9 +16,7 @@ CONTEXT_SIZE = STEPS * NUM_PHONES + 1
 BLOCK = 1000
 
 
-def phone_context(
-    speech: SpeechFeatures, times_s: Float[np.ndarray, " n"]
-) -> Float32[np.ndarray, "n 1219"]:
+def phone_context(speech: SpeechFeatures, times_s: Float[np.ndarray, " n"]) -> Float32[np.ndarray, "n 1219"]:
     """Roots of phone posteriors from 280 ms before to 280 ms after each time, in steps of 20 ms, and a constant 1.
 
     Roots, as a doubtful phone still says something; on unseen speakers they gain .03 in r(width) over posteriors.

@@ -1,4 +1,4 @@
-"""The trained emotion teacher: a window slides over the sound; embedding, class probabilities and confidence per frame."""
+"""The trained emotion teacher: a window slides over the sound; embedding, probabilities and confidence per frame."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ class EmotionTeacher:
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and centroids by name."""
-        return {f"net.{k}": v for k, v in self.net.state_dict().items()} | {"centroids": torch.from_numpy(self.centroids)}
+        return {f"net.{k}": v for k, v in self.net.state_dict().items()} | {
+            "centroids": torch.from_numpy(self.centroids)
+        }
 
     def header(self) -> dict[str, Any]:
         """Labels, encoder and facts."""
@@ -141,7 +143,7 @@ class EmotionTeacher:
 
 
 def _smooth(rows: Float[np.ndarray, "w c"]) -> Float[np.ndarray, "w c"]:
-    """Exponential average with decay .8 over 5 windows a frame would need is .8 per half second here, both ways."""
+    """Exponential average with decay .8 from window to window, forwards and backwards."""
     ahead, back = rows.copy(), rows.copy()
     for i in range(1, len(rows)):
         ahead[i] = DECAY * ahead[i - 1] + (1 - DECAY) * rows[i]

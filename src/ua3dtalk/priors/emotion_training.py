@@ -55,7 +55,7 @@ class EmotionConfig:
 def train_emotion(
     utterances: list[Utterance],
     out: Path | None = None,
-    config: EmotionConfig = EmotionConfig(),  # noqa: B008
+    config: EmotionConfig = EmotionConfig(),
     encoder: SpeechEncoder | None = None,
     progress: Progress = Silent(),  # noqa: B008
 ) -> EmotionTeacher:
@@ -78,7 +78,9 @@ def train_emotion(
     labels = sorted({u.label for u in utterances})
     speakers = sorted({u.speaker for u in utterances})
     if len(labels) < 2 or len(speakers) < 2 or NEUTRAL not in labels:
-        raise UserError(f"The speech has labels {labels} of {len(speakers)} speakers.", "Give neutral and others, of 2+.")
+        raise UserError(
+            f"The speech has labels {labels} of {len(speakers)} speakers.", "Give neutral and others, of 2+."
+        )
     encoder = encoder or PhoneEncoder()
     rng = np.random.default_rng(config.seed)
     data = [_versions(u, encoder, config.versions, rng) for u in track(progress, "emotion: features", utterances)]
@@ -125,7 +127,9 @@ def _fit(data: list[list[AcousticLevels]], truth: np.ndarray, classes: int, conf
         net.mfcc_mean.copy_(heard.mean(dim=0))
         net.mfcc_std.copy_(heard.std(dim=0))
         counts = np.bincount(truth, minlength=classes)
-        loss_of = nn.CrossEntropyLoss(torch.tensor(len(truth) / classes / counts, dtype=torch.float32), label_smoothing=0.1)
+        loss_of = nn.CrossEntropyLoss(
+            torch.tensor(len(truth) / classes / counts, dtype=torch.float32), label_smoothing=0.1
+        )
         batches = max(1, len(data) // config.batch)
         optimizer = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=2e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -186,5 +190,7 @@ def _calibration_error(probabilities: Float[np.ndarray, "u c"], truth: np.ndarra
     """Expected calibration error over ten bins of confidence."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     which = np.minimum((confidence * 10).astype(int), 9)
-    gaps = [abs(confidence[which == b].mean() - right[which == b].mean()) * (which == b).mean() for b in np.unique(which)]
+    gaps = [
+        abs(confidence[which == b].mean() - right[which == b].mean()) * (which == b).mean() for b in np.unique(which)
+    ]
     return float(np.sum(gaps))

@@ -43,9 +43,7 @@ def lip_basis(shapes: list[Float32[np.ndarray, "_ 82"]]) -> Float32[np.ndarray, 
     return np.linalg.svd(centred, full_matrices=False)[2][:NUM_LIP_COMPONENTS].astype(np.float32)
 
 
-def project(
-    shapes: Float32[np.ndarray, "t 82"], basis: Float32[np.ndarray, "12 80"]
-) -> Float32[np.ndarray, "t 14"]:
+def project(shapes: Float32[np.ndarray, "t 82"], basis: Float32[np.ndarray, "12 80"]) -> Float32[np.ndarray, "t 14"]:
     """Targets of the content prior: 12 lip components, opening, width; about the clip's mean, in eye distances."""
     centred = shapes - shapes.mean(axis=0)
     return np.concatenate([centred[:, :80] @ basis.T, centred[:, 80:]], axis=1).astype(np.float32)

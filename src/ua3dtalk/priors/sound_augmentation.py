@@ -11,7 +11,7 @@ SAMPLE_RATE_HZ = 16000
 
 
 def perturb(audio: Float32[np.ndarray, " s"], rng: np.random.Generator) -> Float32[np.ndarray, " p"]:
-    """Change speed and pitch, then by chance room, tilt, band and noise (white noise alone breaks a network, DESIGN §6).
+    """Change speed and pitch, then by chance room, tilt, band and noise of any colour (DESIGN §6).
 
     Args:
         audio: 16 kHz mono.

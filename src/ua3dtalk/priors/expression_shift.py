@@ -1,0 +1,88 @@
+"""How emotion moves this person's face on average: a small ridge from the emotion to lower and upper signals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from ua3dtalk.priors.person import Fold
+
+NUM_SIGNALS = 19
+DIRECTIONS = 4
+MIN_GAIN = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpressionShift:
+    """Affine map from the emotion space to mean shifts of (lower, upper); zero at neutral."""
+
+    weights: Float32[np.ndarray, "128 19"]
+    """Shift per unit of the emotion space."""
+    neutral: Float32[np.ndarray, " 128"]
+    """Where the shift is zero."""
+
+    def shift(self, points: Float32[np.ndarray, "t 128"]) -> Float32[np.ndarray, "t 19"]:
+        """Shifts of 13 lower and 6 upper signals."""
+        return ((points - self.neutral) @ self.weights).astype(np.float32)
+
+
+def no_shift(neutral: Float32[np.ndarray, " 128"]) -> ExpressionShift:
+    """Emotion does not move the face."""
+    return ExpressionShift(weights=np.zeros((len(neutral), NUM_SIGNALS), np.float32), neutral=neutral)
+
+
+def fit_shift(
+    points: Float32[np.ndarray, "t 128"],
+    face: Float32[np.ndarray, "t 19"],
+    neutral: Float32[np.ndarray, " 128"],
+    frames: Sequence[int],
+    folds: Sequence[Fold],
+    labelled: bool,
+) -> tuple[ExpressionShift, Float32[np.ndarray, "t 19"], float]:
+    """Learn the shifts on training frames.
+
+    Args:
+        points: Emotion of all T frames in the emotion space.
+        face: Lower and upper signals of all T frames.
+        neutral: The neutral point.
+        frames: Training frames.
+        folds: Blocks of ``frames``.
+        labelled: The user named the emotions: the map is trusted and fitted with little shrinkage. Without labels it
+            must explain at least 2 % of the variance out of fold, else the shift is zero.
+
+    Returns:
+        The map, the shift of all frames (training frames out of fold unless labelled), and the share of variance
+        explained.
+    """
+    used = np.asarray(frames)
+    spread = float(np.square(points[used] - points[used].mean(axis=0)).sum(axis=1).mean())
+    zero = no_shift(neutral)
+    if spread < 1e-6:
+        return zero, np.zeros_like(face), 0.0
+    final = _fit(points[used], face[used], neutral, labelled)
+    out = final.shift(points)
+    if not labelled:
+        for fold in folds:
+            fit, held = np.asarray(fold.fit), np.asarray(fold.held)
+            out[held] = _fit(points[fit], face[fit], neutral, labelled).shift(points[held])
+    centred, mean = face[used] - face[used].mean(axis=0), out[used].mean(axis=0)
+    gain = 1 - float(((centred - out[used] + mean) ** 2).sum() / (centred**2).sum())
+    if gain < MIN_GAIN and not labelled:
+        return zero, np.zeros_like(face), gain
+    return final, out, gain
+
+
+def _fit(points: np.ndarray, face: np.ndarray, neutral: np.ndarray, labelled: bool) -> ExpressionShift:
+    """Ridge on the leading directions of the emotion; the constant is the face at neutral."""
+    away = points - neutral
+    count = min(len(np.unique(away.round(4), axis=0)), 12) if labelled else DIRECTIONS
+    basis = np.linalg.svd(away, full_matrices=False)[2][:count]  # [k, 128]
+    code = away @ basis.T
+    design = np.concatenate([code, np.ones((len(code), 1))], axis=1)
+    strength = (0.01 if labelled else 0.5) * len(code) * float((code**2).mean())
+    ridge = np.diag(np.r_[np.full(len(basis), strength), 1e-6 * len(code)])
+    solved = np.linalg.solve(design.T @ design + ridge, design.T @ face)
+    return ExpressionShift(weights=(basis.T @ solved[:-1]).astype(np.float32), neutral=neutral)

@@ -1,0 +1,215 @@
+"""The priors fitted to one person: from any speech to features for every video frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from ua3dtalk.core.checkpoint import load_into, load_tensors, save_tensors
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.priors.content import ContentPrior, voice_activity
+from ua3dtalk.priors.emotion_space import EmotionSpace
+from ua3dtalk.priors.emotion_teacher import EmotionTeacher
+from ua3dtalk.priors.expression_shift import ExpressionShift
+from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
+from ua3dtalk.priors.person import PersonContent, predict_person
+from ua3dtalk.priors.silence import close_in_silence
+from ua3dtalk.priors.style import StyleNet, style_features
+from ua3dtalk.subject.speech_data import SpeechFeatures
+from ua3dtalk.subject.track_data import NUM_LOWER
+
+KIND = "priors"
+FILE_NAME = "priors.safetensors"
+_GROUPS = ("content", "person", "style", "emotion", "space", "shift", "rest")
+
+
+class Priors:
+    """Content, style and emotion of one person, self-contained.
+
+    Args:
+        content: Speaker-independent content prior.
+        person: The person's lower face from phones.
+        rest: Lower face at rest.
+        style: The person's style network.
+        teacher: Emotion teacher.
+        space: Emotion space, with the subject's own labels.
+        shift: How emotion moves the face.
+        facts: Where all this comes from, and figures; JSON values.
+    """
+
+    def __init__(
+        self,
+        content: ContentPrior,
+        person: PersonContent,
+        rest: Float32[np.ndarray, " 13"],
+        style: StyleNet,
+        teacher: EmotionTeacher,
+        space: EmotionSpace,
+        shift: ExpressionShift,
+        *,
+        facts: dict[str, Any],
+    ) -> None:
+        self.content = content
+        self.person = person
+        self.rest = rest
+        self.style = style.eval()
+        self.teacher = teacher
+        self.space = space
+        self.shift = shift
+        self.facts = facts
+
+    @property
+    def encoder(self) -> str:
+        """Speech encoder that everything was trained with."""
+        return self.content.encoder
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Emotions that can be asked for."""
+        return self.space.labels
+
+    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionRequest | None = None) -> PriorFeatures:
+        """Features of new speech at 25 fps.
+
+        Args:
+            speech: From the same encoder.
+            num_frames: T.
+            emotion: What to show; None takes it from the sound.
+
+        Raises:
+            UserError: another encoder, or an emotion that is not known.
+        """
+        if speech.encoder != self.encoder:
+            raise UserError(
+                f"The speech features come from {speech.encoder!r}, the priors from {self.encoder!r}.",
+                "Use the encoder that the subject was prepared with, or prepare it again.",
+            )
+        voiced = voice_activity(speech, num_frames)
+        if emotion is None:
+            heard = self.teacher.hear(speech, voiced)
+            points, confidence = heard.embedding, heard.confidence
+            new = len(self.space.labels) - len(self.teacher.labels)
+            probabilities = np.pad(heard.probabilities, ((0, 0), (0, new)))
+        else:
+            weights = self.space.weights(emotion, num_frames)
+            points, probabilities = self.space.from_weights(weights), self.space.probabilities(weights)
+            confidence = np.ones(num_frames, np.float32)
+        shifts = self.shift.shift(points)
+        lower = close_in_silence(predict_person(self.person, speech, num_frames), voiced, self.rest)
+        return PriorFeatures(
+            content=self.content.features(speech, voiced),
+            style=style_features(self.style, speech, num_frames),
+            emotion=points,
+            lower=lower + shifts[:, :NUM_LOWER],
+            upper_offset=np.ascontiguousarray(shifts[:, NUM_LOWER:]),
+            emotion_probs=probabilities,
+            confidence=confidence,
+            voiced=voiced,
+        )
+
+    # --- storage -------------------------------------------------------------------------------------------------
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything by name, ``group.name``."""
+        numpy = {
+            "person.weights": self.person.weights,
+            "person.gain": self.person.gain,
+            "person.centre": self.person.centre,
+            "person.penalty": self.person.penalty,
+            "rest.lower": self.rest,
+            "space.points": self.space.points,
+            "shift.weights": self.shift.weights,
+            "shift.neutral": self.shift.neutral,
+        }
+        found = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in numpy.items()}
+        found |= {f"content.{name}": tensor for name, tensor in self.content.tensors().items()}
+        found |= {f"style.{name}": tensor for name, tensor in self.style.state_dict().items()}
+        return found | {f"emotion.{name}": tensor for name, tensor in self.teacher.tensors().items()}
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """Encoder, labels, what each part was trained on, figures; JSON values."""
+        return {
+            "encoder": self.encoder,
+            "labels": list(self.space.labels),
+            "content": self.content.facts,
+            "emotion": self.teacher.header(),
+            "facts": self.facts,
+        }
+
+    def save(self, path: Path, features: PriorFeatures | None = None) -> None:
+        """Write a safetensors file, with the features of the subject's own frames if given."""
+        tensors = self.tensors()
+        if features is not None:
+            tensors |= {
+                f"features.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in features.arrays().items()
+            }
+        save_tensors(path, tensors, kind=KIND, header=self.header)
+
+    @staticmethod
+    def load(path: Path) -> Priors:
+        """Read what ``save`` wrote.
+
+        Raises:
+            UserError: missing, damaged, altered, incomplete, or parts of different encoders.
+        """
+        tensors, header = load_tensors(path, kind=KIND)
+        return Priors.from_tensors(tensors, header, str(path))
+
+    @staticmethod
+    def from_tensors(tensors: dict[str, Tensor], header: dict[str, Any], where: str) -> Priors:
+        """The inverse of ``tensors`` and ``header``.
+
+        Raises:
+            UserError: incomplete, or parts of different encoders.
+        """
+        parts: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
+        for name, tensor in tensors.items():
+            group, _, rest = name.partition(".")
+            if group in parts:
+                parts[group][rest] = tensor
+        try:
+            if header["emotion"]["encoder"] != header["encoder"]:
+                raise UserError(
+                    f"{where} mixes encoders {header['encoder']!r} and {header['emotion']['encoder']!r}.",
+                    "Fit the priors again.",
+                )
+            person = {name: tensor.numpy() for name, tensor in parts["person"].items()}
+            shift = {name: tensor.numpy() for name, tensor in parts["shift"].items()}
+            style = StyleNet()
+            load_into(style, parts["style"], where)
+            return Priors(
+                ContentPrior.from_tensors(parts["content"], header["encoder"], header["content"]),
+                PersonContent(**person),
+                parts["rest"]["lower"].numpy(),
+                style,
+                EmotionTeacher.from_tensors(parts["emotion"], header["emotion"], where),
+                EmotionSpace(labels=tuple(header["labels"]), points=parts["space"]["points"].numpy()),
+                ExpressionShift(**shift),
+                facts=header["facts"],
+            )
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{where} is incomplete ({error}).", "Fit the priors again.") from error
+
+
+def subject_features(path: Path) -> PriorFeatures:
+    """The stored features of a subject's own frames: training frames out of fold, test frames predicted.
+
+    Args:
+        path: ``priors.safetensors``, or the subject folder.
+
+    Raises:
+        UserError: missing, damaged, altered, or without features.
+    """
+    path = path / FILE_NAME if path.is_dir() else path
+    tensors, _ = load_tensors(path, kind=KIND)
+    stored = {name.removeprefix("features."): t.numpy() for name, t in tensors.items() if name.startswith("features.")}
+    try:
+        return PriorFeatures(**stored)
+    except TypeError as error:
+        raise UserError(f"{path} holds no features of a subject ({error}).", "Fit the priors again.") from error

@@ -1,0 +1,245 @@
+"""Fitting the priors to a subject, and the fitted priors as one object (DESIGN §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from ua3dtalk.core.config import to_plain
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.files import file_sha256
+from ua3dtalk.core.progress import Progress, Silent, log
+from ua3dtalk.core.provenance import software
+from ua3dtalk.priors import content as content_module
+from ua3dtalk.priors import emotion_teacher
+from ua3dtalk.priors.content import ContentPrior, voice_activity
+from ua3dtalk.priors.emotion_space import NEUTRAL, EmotionSpace, extend_space, span_request
+from ua3dtalk.priors.emotion_teacher import EmotionTeacher
+from ua3dtalk.priors.expression_shift import ExpressionShift, fit_shift
+from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
+from ua3dtalk.priors.fitted import FILE_NAME, Priors, subject_features
+from ua3dtalk.priors.offset import correlation
+from ua3dtalk.priors.person import Fold, PersonContent, fit_person, make_folds, predict_person
+from ua3dtalk.priors.silence import close_in_silence, rest_pose
+from ua3dtalk.priors.style import StyleConfig, StyleNet, fit_style, out_of_fold_style, style_features, whole_face
+from ua3dtalk.subject.speech_data import SpeechFeatures
+from ua3dtalk.subject.split import make_split
+from ua3dtalk.subject.store import Subject
+from ua3dtalk.subject.track_data import NUM_LOWER
+
+__all__ = ["EmotionRequest", "PriorFeatures", "Priors", "PriorsConfig", "fit_priors", "subject_features"]
+STAGE = "priors"
+MIN_TRAIN_FRAMES = 150
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorsConfig:
+    """How priors are fitted to a subject."""
+
+    folds: int = 4
+    """Blocks for predictions out of fold, 2 or more."""
+    style: StyleConfig = field(default_factory=StyleConfig)
+    """Training of the style network."""
+    seed: int = 0
+    """Of all randomness."""
+    content_model: Path | None = None
+    """Another content prior than the shipped one."""
+    emotion_model: Path | None = None
+    """Another emotion teacher than the shipped one."""
+
+
+def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress: Progress = Silent()) -> None:  # noqa: B008
+    """Fit content, style and emotion to a subject and write ``priors.safetensors``.
+
+    Everything is fitted on training frames. The stored features of training frames are predicted out of fold (four
+    contiguous blocks with gaps), those of test frames by the models fitted on all training frames: an avatar trained
+    on them meets errors as large as new speech will bring.
+
+    Args:
+        subject: Prepared, with its *speech* stage done.
+        config: Settings.
+        progress: Where to report.
+
+    Raises:
+        UserError: no speech to learn from, fewer than 150 training frames, or features of another encoder.
+    """
+    settings = {"config": _plain(config), "inputs": _inputs(subject)}
+    if subject.stage_done(STAGE, settings):
+        return
+    speech, track = subject.speech(), subject.track()
+    split = make_split(subject.num_frames)
+    frames = [i for i in split.train if track.valid[i]]
+    if len(frames) < MIN_TRAIN_FRAMES:
+        raise UserError(
+            f"{subject.folder} has {len(frames)} training frames with a face, {MIN_TRAIN_FRAMES} are needed.",
+            "Use a longer video.",
+        )
+    content = ContentPrior.load(config.content_model or content_module.SHIPPED)
+    teacher = EmotionTeacher.load(config.emotion_model or emotion_teacher.SHIPPED)
+    face = np.concatenate([track.lower, track.upper], axis=1).astype(np.float32)
+    folds = make_folds(frames, config.folds)
+    with progress.task("priors", 3) as task:
+        voiced = voice_activity(speech, subject.num_frames)
+        emotion = _emotion(subject, teacher, speech, voiced, face, frames, folds)
+        task.advance(note="emotion")
+        lips = _lips(content, speech, face[:, :NUM_LOWER] - emotion.shifts[:, :NUM_LOWER], voiced, frames, folds)
+        task.advance(note="content")
+        style = _style(content.features(speech, voiced), speech, face, frames, folds, config)
+        task.advance(note="style")
+    features = PriorFeatures(
+        content=style.content,
+        style=style.features,
+        emotion=emotion.points,
+        lower=lips.lower + emotion.shifts[:, :NUM_LOWER],
+        upper_offset=np.ascontiguousarray(emotion.shifts[:, NUM_LOWER:]),
+        emotion_probs=emotion.probabilities,
+        confidence=emotion.confidence,
+        voiced=voiced,
+    )
+    figures = _figures(features, track.lower, frames, list(split.test)) | {
+        "emotion_variance_explained": round(emotion.gain, 3),
+        "style_error_ratio": round(style.error_ratio, 3),
+        "penalty_opening": float(lips.person.penalty[-1]),
+        "gain_opening": round(float(lips.person.gain[-1]), 3),
+    }
+    log.info("priors: %s", figures)
+    priors = Priors(content, lips.person, lips.rest, style.net, teacher, emotion.space, emotion.shift, facts={
+        "subject": {"source_sha256": subject.source_sha256, "frames": len(frames), "labelled": bool(subject.labels)},
+        "figures": figures, "config": _plain(config), "software": software(),
+    })  # fmt: skip
+    priors.save(subject.folder / FILE_NAME, features)
+    subject.finish_stage(STAGE, [FILE_NAME], {"figures": figures}, settings)
+
+
+@dataclass
+class _Emotion:
+    points: np.ndarray
+    probabilities: np.ndarray
+    confidence: np.ndarray
+    space: EmotionSpace
+    shift: ExpressionShift
+    shifts: Float32[np.ndarray, "t 19"]
+    gain: float
+
+
+@dataclass
+class _Lips:
+    person: PersonContent
+    rest: np.ndarray
+    lower: Float32[np.ndarray, "t 13"]
+
+
+@dataclass
+class _Style:
+    net: StyleNet
+    content: np.ndarray
+    features: Float32[np.ndarray, "t 64"]
+    error_ratio: float
+
+
+def _emotion(
+    subject: Subject,
+    teacher: EmotionTeacher,
+    speech: SpeechFeatures,
+    voiced: np.ndarray,
+    face: np.ndarray,
+    frames: list[int],
+    folds: Sequence[Fold],
+) -> _Emotion:
+    """Where every frame lies in the emotion space: by the user's labels if there are any, else as heard."""
+    heard = teacher.hear(speech, voiced)
+    space = EmotionSpace(labels=teacher.labels, points=teacher.centroids.copy())
+    points, confidence = heard.embedding, heard.confidence
+    probabilities = heard.probabilities
+    if subject.labels:
+        space = extend_space(space, subject.labels, heard.embedding, frames)
+        weights = space.weights(span_request(subject.labels, subject.num_frames), subject.num_frames)
+        points, probabilities = space.from_weights(weights), space.probabilities(weights)
+        confidence = np.ones(subject.num_frames, np.float32)
+    neutral = space.points[space.labels.index(NEUTRAL)]
+    shift, shifts, gain = fit_shift(points, face, neutral, frames, folds, labelled=bool(subject.labels))
+    return _Emotion(points, probabilities, confidence, space, shift, shifts, gain)
+
+
+def _lips(
+    content: ContentPrior,
+    speech: SpeechFeatures,
+    lower: np.ndarray,
+    voiced: np.ndarray,
+    frames: list[int],
+    folds: Sequence[Fold],
+) -> _Lips:
+    """Lower face from speech, without the emotion's share; training frames out of fold."""
+    person, held_out = fit_person(content, speech, lower, frames, folds)
+    predicted = predict_person(person, speech, len(lower))
+    predicted[np.asarray(frames)] = held_out
+    closed = close_in_silence(predicted, voiced, rest_pose(lower, voiced, frames))
+    for fold in folds:  # each block's rest from the others
+        held = np.asarray(fold.held)
+        closed[held] = close_in_silence(predicted, voiced, rest_pose(lower, voiced, fold.fit))[held]
+    return _Lips(person, rest_pose(lower, voiced, frames), closed)
+
+
+def _style(
+    content: np.ndarray,
+    speech: SpeechFeatures,
+    face: np.ndarray,
+    frames: list[int],
+    folds: Sequence[Fold],
+    config: PriorsConfig,
+) -> _Style:
+    """Style features, training frames out of fold, and the error with style over the error with content alone."""
+
+    def train(used: Sequence[int]) -> StyleNet:
+        return fit_style(speech, content, face, used, config.style, np.random.default_rng(config.seed))
+
+    net = train(frames)
+    final = style_features(net, speech, len(face))
+    out, with_style, without = final.copy(), 0.0, 0.0
+    for fold in folds:
+        of_fold = train(fold.fit)
+        raw = style_features(of_fold, speech, len(face))
+        held = np.asarray(fold.held)
+        out[held] = out_of_fold_style(final, raw, fold)
+        centre = raw[np.asarray(fold.fit)].mean(axis=0)
+        with_style += float(np.abs(whole_face(of_fold, raw, content) - face)[held].sum())
+        without += float(np.abs(whole_face(of_fold, np.tile(centre, (len(raw), 1)), content) - face)[held].sum())
+    return _Style(net, content, out, with_style / max(without, 1e-9))
+
+
+def _figures(features: PriorFeatures, lower: np.ndarray, train: list[int], test: list[int]) -> dict[str, float]:
+    """How well the lower face is predicted: opening (last coefficient), first component, explained variance."""
+    found = {}
+    for name, frames in (("out_of_fold", train), ("test", test)):
+        p, y = features.lower[frames], lower[frames]
+        found |= {
+            f"{name}_opening_r": correlation(p[:, -1], y[:, -1]),
+            f"{name}_opening_std_ratio": float(p[:, -1].std() / max(float(y[:, -1].std()), 1e-6)),
+            f"{name}_first_component_r": correlation(p[:, 0], y[:, 0]),
+        }
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def _plain(config: PriorsConfig) -> dict[str, Any]:
+    models = {
+        name: path and str(path)
+        for name, path in (("content_model", config.content_model), ("emotion_model", config.emotion_model))
+    }
+    return to_plain(config) | models
+
+
+def _inputs(subject: Subject) -> dict[str, str]:
+    """Hashes of what the fit depends on.
+
+    Raises:
+        UserError: there is no speech.
+    """
+    speech = subject.folder / "speech.npz"
+    if not speech.is_file():
+        raise UserError(f"{subject.folder} has no speech to learn from.", "Use a video in which the person speaks.")
+    return {name: file_sha256(subject.folder / name) for name in ("speech.npz", "track.npz")}
