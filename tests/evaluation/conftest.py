@@ -37,7 +37,7 @@ class RedMouth:
     name = "red-mouth"
 
     def detect(self, frame: np.ndarray) -> np.ndarray | None:
-        red = np.clip((frame[..., 0].astype(np.float64) - frame[..., 2] - 60) / 120, 0, 1)
+        red = np.clip((frame[..., 0].astype(np.float64) - frame[..., 2] - 100) / 100, 0, 1)
         if red.sum() < 20:
             return None
         y, x = np.mgrid[: frame.shape[0], : frame.shape[1]] + 0.5

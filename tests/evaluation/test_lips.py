@@ -70,7 +70,9 @@ def test_missing_faces_are_left_out() -> None:
     rendered = curve()
     rendered[10:20] = np.nan
     found = curve_agreement(rendered, curve())
-    assert found.frames == 110 and found.correlation == pytest.approx(1) and found.amplitude == pytest.approx(1, rel=0.1)
+    assert (
+        found.frames == 110 and found.correlation == pytest.approx(1) and found.amplitude == pytest.approx(1, rel=0.1)
+    )
 
 
 def test_stillness_and_nothing_have_no_correlation() -> None:

@@ -71,7 +71,7 @@ def test_header_is_the_standard_one(tmp_path: Path) -> None:
         (lambda d: d[:-4] + np.float32(np.nan).tobytes(), "not finite"),
     ],
 )
-def test_other_files_are_refused_in_one_sentence(tmp_path: Path, change, message: str) -> None:  # noqa: ANN001
+def test_other_files_are_refused_in_one_sentence(tmp_path: Path, change, message: str) -> None:
     path = tmp_path / "a.ply"
     write_ply(path, splats())
     path.write_bytes(change(path.read_bytes()))

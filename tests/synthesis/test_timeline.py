@@ -20,7 +20,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_points_hold_until_the_next(tmp_path: Path) -> None:
-    path = write(tmp_path, "time_s,label,intensity\n# a comment\n\n0, Happy, 1\n4,sad,0.5\n")
+    path = write(tmp_path, "time_s,label,intensity\n# a comment\n\n0, Happy, 1\n4,sadness,0.5\n")
     moments = read_timeline(path, LABELS, 10.0)
     assert moments == [
         Moment(time_s=0.0, label="happy", intensity=1.0),

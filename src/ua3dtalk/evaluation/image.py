@@ -74,7 +74,7 @@ def mean_ssim(values: Float64[np.ndarray, "h w"], region: Mask | None = None) ->
 def through_jpeg(frame: Frame, quality: int = 95) -> Frame:
     """The frame after one JPEG coding: what storage alone costs, for the row of the real video."""
     _, code = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))[..., ::-1])
 
 
 def _blur(image: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from jaxtyping import Float32, Float64, Int64
 from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ, level_db, read_audio
-from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
+from ua3dtalk.priors.emotion_space import WORDS, EmotionRequest
+from ua3dtalk.priors.features import PriorFeatures
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.synthesis.blink import upper_track
 from ua3dtalk.synthesis.options import AUTO, SynthesisOptions
@@ -91,8 +93,9 @@ def make_drive(
     Raises:
         UserError: an unknown emotion, or a bad timeline or pose file.
     """
-    labels, intensity = requested_emotion(avatar.priors.emotion_labels, num_frames, options)
-    request = None if labels is None else EmotionRequest(labels=labels, intensity=intensity.astype(np.float32))
+    asked = requested_emotion(avatar.priors.emotion_labels, num_frames, options)
+    labels, intensity = asked if asked is not None else (None, None)
+    request = None if asked is None else EmotionRequest(labels=asked[0], intensity=asked[1].astype(np.float32))
     features = avatar.priors.features(speech, num_frames, request)
     path = pose_path(avatar.loop, num_frames, options.pose)
     upper = upper_track(avatar.loop.upper, path.phase, options.blink, generator, FPS) + features.upper_offset
@@ -108,9 +111,9 @@ def make_drive(
 
 
 def requested_emotion(
-    known: list[str] | tuple[str, ...], num_frames: int, options: SynthesisOptions
-) -> tuple[list[str], Float64[np.ndarray, " t"]] | tuple[None, None]:
-    """Label and intensity per frame, or None twice where the voice decides.
+    known: Sequence[str], num_frames: int, options: SynthesisOptions
+) -> tuple[list[str], Float64[np.ndarray, " t"]] | None:
+    """Label and intensity per frame, or None where the voice decides.
 
     Raises:
         UserError: an unknown label, or a bad timeline.
@@ -118,8 +121,9 @@ def requested_emotion(
     if options.timeline is not None:
         return timeline_track(read_timeline(options.timeline, known, num_frames / FPS), num_frames, FPS)
     if options.emotion == AUTO:
-        return None, None
+        return None
     label = options.emotion.strip().lower()
+    label = WORDS.get(label, label)
     if label not in known:
         raise UserError(f"--emotion {options.emotion!r} is not known.", f"Use {AUTO}, {', '.join(known)}.")
     return [label] * num_frames, np.full(num_frames, float(options.intensity))

@@ -112,11 +112,11 @@ def read_poses(path: Path) -> Float64[np.ndarray, "p 4 4"]:
         raise UserError(f"{path} cannot be read as poses.", cure) from error
     if viewmats.ndim != 3 or viewmats.shape[1:] != (4, 4) or not len(viewmats):
         raise UserError(f"`viewmats` in {path} has the shape {viewmats.shape}.", cure)
-    finite = np.isfinite(viewmats).all((1, 2))
+    finite = np.asarray(np.isfinite(viewmats).all((1, 2)))
     rotations = np.where(finite[:, None, None], viewmats[:, :3, :3], 0.0)
     off = np.abs(rotations @ rotations.transpose(0, 2, 1) - np.eye(3)).max((1, 2))
-    bottom = np.abs(viewmats[:, 3] - [0, 0, 0, 1]).max(1)
-    bad = ~(finite & (off < 1e-3) & (bottom < 1e-6) & (np.linalg.det(rotations) > 0))
+    bottom = np.abs(viewmats[:, 3, :] - np.array([0, 0, 0, 1])).max(1)
+    bad = np.logical_not(finite & (off < 1e-3) & (bottom < 1e-6) & (np.linalg.det(rotations) > 0))
     if bad.any():
         raise UserError(f"Pose {int(np.argmax(bad))} in {path} is not a rotation with a translation.", cure)
     return viewmats

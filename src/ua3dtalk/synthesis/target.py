@@ -8,7 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ua3dtalk.avatar.conditions import Conditions
-from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
+from ua3dtalk.priors.emotion_space import EmotionRequest
+from ua3dtalk.priors.features import PriorFeatures
 from ua3dtalk.subject.speech_data import SpeechFeatures
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.priors.emotion_space import WORDS
 
 TRANSITION_S = 0.6
 """A change of emotion takes this long; it passes through neutral, because there is one label per frame."""
@@ -131,6 +132,7 @@ class _Line:
         if not 0 <= start_s < duration_s:
             raise UserError(f"{self.where}: {start_s:g} s is outside the speech of {duration_s:.2f} s.", "Correct it.")
         label = self.cells.get("label", "").lower()
+        label = WORDS.get(label, label)
         if label not in labels:
             raise UserError(f"{self.where}: emotion {label!r} is not known.", f"Use {', '.join(labels)}.")
         intensity = self.number("intensity") if self.cells.get("intensity") else 1.0
