@@ -13,7 +13,7 @@ from ua3dtalk.avatar.audio_encoder import AUDIO_WIDTH, UPPER_WIDTH, AudioEncoder
 from ua3dtalk.avatar.conditions import STREAMS, Conditions
 from ua3dtalk.avatar.emotion_codebook import EmotionCodebook
 from ua3dtalk.avatar.ensemble import Ensemble
-from ua3dtalk.avatar.fusion import Covariance, FusionMode, fuse
+from ua3dtalk.avatar.fusion import Covariance, FusionMode, fuse, fuse_with_precision
 from ua3dtalk.avatar.gates import PointGates, gate_penalty
 from ua3dtalk.avatar.heads import MEANS_SCALE, HeadConfig, MotionHeads
 from ua3dtalk.avatar.mesh_motion import MeshMotion
@@ -202,7 +202,10 @@ class Branch(nn.Module):
             hidden = tuple(h[m] for h, m in zip(static.hidden, members, strict=True))
             static = replace(static, hidden=hidden)
         outputs = self._outputs(conditions, static, members, present)
-        fused = fuse(outputs, self.config.covariance)
+        if want_maps:
+            fused, precision = fuse_with_precision(outputs, self.config.covariance)
+        else:
+            fused, precision = fuse(outputs, self.config.covariance), None
         raw = self.heads(fused, static.decoded)
         residual = raw[0].t() * raw[0].new_tensor(self.config.heads.axis_scale).mul_(MEANS_SCALE)
         d_means = residual
@@ -215,7 +218,9 @@ class Branch(nn.Module):
             d_log_scales=raw[2].t() if self.config.heads.moves_shape else None,
             residual=residual,
             gate_penalty=gate_penalty(gates, mesh_basis) if self.training and gates is not None else None,
-            maps=motion_maps(self.config.streams, outputs, fused, gates) if gates is not None and want_maps else None,
+            maps=None
+            if gates is None or precision is None
+            else motion_maps(self.config.streams, outputs, (fused, precision), gates),
         )
 
     def _draw_members(self, mode: FusionMode, generator: torch.Generator | None) -> list[slice]:

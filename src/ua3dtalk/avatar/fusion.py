@@ -33,9 +33,28 @@ def fuse(
     Raises:
         ValueError: when every stream is missing.
     """
+    present = _present(outputs)
+    if covariance == "full" and len(present[0]) > 1:
+        return fuse_full(present)
+    return fuse_diagonal(present)[0]
+
+
+def fuse_with_precision(
+    outputs: Sequence[Float[Tensor, "m two_d n"] | None], covariance: Covariance = "diagonal"
+) -> tuple[Float[Tensor, "d n"], Float[Tensor, "d n"]]:
+    """The fused latent, and P = Σ p_s of the diagonal rule (under either covariance), both with gradient.
+
+    Arguments and errors as for `fuse`.
+    """
+    present = _present(outputs)
+    fused, precision = fuse_diagonal(present)
+    if covariance == "full" and len(present[0]) > 1:
+        fused = fuse_full(present)
+    return fused, precision
+
+
+def _present(outputs: Sequence[Tensor | None]) -> list[Tensor]:
     present = [output for output in outputs if output is not None]
     if not present:
         raise ValueError("Fusion needs at least one present stream, got none.")
-    if covariance == "full" and len(present[0]) > 1:
-        return fuse_full(present)
-    return fuse_diagonal(present)
+    return present

@@ -82,8 +82,8 @@ def accumulate(output, mean, precision, weighted, total):
 
 @njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 @no_type_check
-def accumulate_backward(output, mean, precision, fused, shared, gradient):
-    """Fill `gradient` [M, 2D, N] of a stream from `shared` [D, N] = dL/dz / P (formulas in DESIGN §7)."""
+def accumulate_backward(output, mean, precision, fused, shared, to_total, gradient):
+    """Fill `gradient` [M, 2D, N] of a stream from `shared` [D, N] = dL/dz / P and `to_total` = dL/dP (DESIGN §7)."""
     members, rows, n = output.shape
     latent = rows // 2
     one = np.float32(1)
@@ -94,12 +94,11 @@ def accumulate_backward(output, mean, precision, fused, shared, gradient):
         for start in range(0, n, _BLOCK):
             stop = min(start + _BLOCK, n)
             m, p = mean[d, start:stop], precision[d, start:stop]
-            z, q = fused[d, start:stop], shared[d, start:stop]
+            z, q, total = fused[d, start:stop], shared[d, start:stop], to_total[d, start:stop]
             to_mean, to_variance = to_mean_row[: stop - start], to_variance_row[: stop - start]
             for i in range(stop - start):
-                r = p[i] * q[i]
-                to_mean[i] = r * share
-                to_variance[i] = -r * p[i] * (m[i] - z[i])
+                to_mean[i] = p[i] * q[i] * share
+                to_variance[i] = -p[i] * p[i] * (q[i] * (m[i] - z[i]) + total[i])
             for t in range(members):
                 mu, raw = output[t, d, start:stop], output[t, latent + d, start:stop]
                 g_mu, g_raw = gradient[t, d, start:stop], gradient[t, latent + d, start:stop]

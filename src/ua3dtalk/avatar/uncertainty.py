@@ -65,7 +65,7 @@ def laplace_nll(
 def motion_maps(
     streams: tuple[str, ...],
     outputs: Sequence[Float[Tensor, "m two_d n"] | None],
-    fused: Float[Tensor, "d n"],
+    fused: tuple[Float[Tensor, "d n"], Float[Tensor, "d n"]],
     gates: Float[Tensor, "n g"],
 ) -> MotionMaps:
     """The maps of one frame (DESIGN §7, "What is shown").
@@ -73,22 +73,18 @@ def motion_maps(
     Args:
         streams: Names of the branch's streams.
         outputs: Per stream, its members' outputs; None for a missing stream.
-        fused: The latent that fusion made of them.
+        fused: The latent that fusion made of them, and its precision (`fuse_with_precision`).
         gates: Mean gates, passed through.
-
-    Raises:
-        ValueError: when every stream is missing.
     """
-    if all(output is None for output in outputs):
-        raise ValueError("Uncertainty maps need at least one present stream, got none.")
-    zero = torch.zeros_like(fused)
+    latent, precision = fused
+    variance = precision.reciprocal()
+    zero = torch.zeros_like(latent)
     stats = [(zero, zero, zero) if output is None else moments(output) for output in outputs]
     precisions = [
         zero if output is None else (aleatoric + epistemic).reciprocal()
         for output, (_, aleatoric, epistemic) in zip(outputs, stats, strict=True)
     ]
-    variance = torch.stack(precisions).sum(0).reciprocal()
-    shares = [p * variance for p in precisions]
+    shares = [p * variance.detach() for p in precisions]
 
     def columns(values: list[Tensor]) -> Tensor:
         return torch.stack([value.detach().mean(0) for value in values], dim=1)
@@ -101,7 +97,7 @@ def motion_maps(
         streams=streams,
         aleatoric=columns([stat[1] for stat in stats]),
         epistemic=columns([stat[2] for stat in stats]),
-        conflict=columns([(stat[0] - fused).square() * p for stat, p in zip(stats, precisions, strict=True)]),
+        conflict=columns([(stat[0] - latent.detach()).square() * p for stat, p in zip(stats, precisions, strict=True)]),
         trust=columns(shares),
         fused_aleatoric=fused_part(1),
         fused_epistemic=fused_part(2),
