@@ -1,8 +1,8 @@
 """Speed of the CPU rasterizer, against a vectorised per-tile rasterizer in plain torch.
 
 Run it alone: ``python benchmarks/render.py [--json out.json]``. Times are medians in milliseconds and include
-projection and everything between the caller's tensors and its pictures or gradients. ``cpu_ms`` is the process's time over
-all threads; on a busy machine it is the steadier number for one thread.
+projection and everything between the caller's tensors and its pictures or gradients. ``cpu_ms`` is the process's time
+over all threads; on a busy machine it is the steadier number for one thread.
 """
 
 from __future__ import annotations

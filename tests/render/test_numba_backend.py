@@ -11,7 +11,6 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from ua3dtalk.geometry.camera import Camera
 from ua3dtalk.render.numba_backend import NumbaRasterizer
 from ua3dtalk.render.reference import ReferenceRasterizer
 from ua3dtalk.render.types import Splats
@@ -27,10 +26,10 @@ def test_is_the_reference(make, gradients_of, sh_degree: int) -> None:
     expected, expected_gradients = gradients_of(ReferenceRasterizer(), scene.to(torch.float64), sh_degree)
     for name in PICTURES:
         error = (getattr(out, name) - getattr(expected, name)).abs().max().item()
-        assert error <= 1e-5, name  # measured 3e-6; float32 torch itself is at 5e-6
+        assert error <= 1e-5, name  # measured 1.3e-6
     for name, gradient in gradients.items():
         error = ((gradient - expected_gradients[name]).norm() / expected_gradients[name].norm()).item()
-        assert error <= 1e-4, name  # measured 5e-6
+        assert error <= 1e-4, name  # measured 3e-6
     assert (out.means2d.radii - expected.means2d.radii).abs().max() <= 1  # ceil of nearly equal numbers
 
 
@@ -41,7 +40,7 @@ def test_gradients_where_the_jacobian_is_clamped(scene, gradients_of) -> None:
     _, gradients = gradients_of(NumbaRasterizer(), scene)
     _, expected = gradients_of(ReferenceRasterizer(), scene.to(torch.float64))
     for name, gradient in gradients.items():
-        assert (gradient - expected[name]).norm() / expected[name].norm() < 1e-4, name  # measured 5e-6
+        assert (gradient - expected[name]).norm() / expected[name].norm() < 1e-4, name  # measured 6e-6 (viewmat)
 
 
 @pytest.mark.parametrize("picture", PICTURES)
@@ -57,7 +56,7 @@ def test_gradient_of_each_picture_alone(scene, picture: str) -> None:
 
     mine = gradient(NumbaRasterizer(), scene)
     expected = gradient(ReferenceRasterizer(), scene.to(torch.float64))
-    assert (mine - expected).norm() / expected.norm() < 1e-4  # measured 3e-6
+    assert (mine - expected).norm() / expected.norm() < 1e-4  # measured 1.2e-6
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -116,21 +115,21 @@ def test_nothing_to_draw(make, gradients_of) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (17, 31), (8, 40)])
 def test_any_size(make, width: int, height: int) -> None:
-    scene = make(n=60, width=101, height=90)
-    camera = Camera(scene.camera.viewmat, scene.camera.K, width, height)
-    out = NumbaRasterizer()(scene.splats, camera)
+    scene = make(n=400)
+    out = NumbaRasterizer()(scene.splats, scene.camera.crop(40, 40 + height, 45, 45 + width))
     double = scene.to(torch.float64)
-    expected = ReferenceRasterizer()(double.splats, Camera(double.camera.viewmat, double.camera.K, width, height))
+    expected = ReferenceRasterizer()(double.splats, double.camera.crop(40, 40 + height, 45, 45 + width))
     assert out.rgb.shape == (height, width, 3)
-    assert (out.rgb - expected.rgb).abs().max() < 1e-5  # measured 8e-7
+    assert out.alpha.any()
+    assert (out.rgb - expected.rgb).abs().max() < 1e-5  # measured 3e-7
 
 
 def test_a_crop_is_that_box_of_the_picture(scene) -> None:
     whole = NumbaRasterizer()(scene.splats, scene.camera)
     crop = NumbaRasterizer()(scene.splats, scene.camera.crop(20, 71, 30, 75))
     # The Jacobian's clamp starts closer by: measured 5e-3 at the crop's edge, 1e-6 several tiles inside.
-    assert (crop.rgb - whole.rgb[20:71, 30:75]).abs().max() < 2e-2
-    assert (crop.alpha - whole.alpha[20:71, 30:75])[16:32, 16:32].abs().max() < 1e-4
+    assert (crop.rgb - whole.rgb[20:71, 30:75]).abs().max() < 2e-3
+    assert (crop.alpha - whole.alpha[20:71, 30:75])[16:32, 16:32].abs().max() < 1e-5
 
 
 def test_wrong_input_is_refused(scene) -> None:
