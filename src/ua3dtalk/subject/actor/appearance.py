@@ -99,11 +99,11 @@ def _visible(points: np.ndarray, direction: np.ndarray, mesh: tuple, bias: np.nd
         [size / 2 + scale * local @ right, size / 2 - scale * local @ up, 20.0 - local @ direction], axis=1
     )
     screen = screen.astype(np.float32)
-    depth, owner = np.empty((size, size), np.float32), np.empty((size, size), np.int32)
-    rasterize(screen, triangles, cutout, uv, depth, owner, np.empty((size, size, 2), np.float32))
+    nearness, owner = np.empty((size, size), np.float32), np.empty((size, size), np.int32)
+    rasterize(screen, triangles, cutout, uv, nearness, owner, np.empty((size, size, 2), np.float32))
     x = np.clip(screen[:, 0].astype(int), 0, size - 1)
     y = np.clip(screen[:, 1].astype(int), 0, size - 1)
-    return screen[:, 2] < depth[y, x] + bias
+    return screen[:, 2] < 1 / np.maximum(nearness[y, x], 1e-6) + bias
 
 
 def bake_light(

@@ -1,4 +1,4 @@
-"""Blendshapes of the actor: what each unit of expression does to every vertex of the face, as smooth analytic fields."""
+"""Blendshapes of the actor: what a unit of each expression does to every vertex, as smooth analytic fields."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ EXPRESSIONS = (
 JAW_ANGLE_RAD = 0.27
 
 
-def smoothstep(x: np.ndarray) -> np.ndarray:
+def smoothstep(x: np.ndarray | float) -> np.ndarray:
     """0 below 0, 1 above 1, smooth between."""
     x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
+    return np.asarray(x * x * (3 - 2 * x))
 
 
 def jaw_hinge(face: FaceSurface) -> Float[np.ndarray, 3]:
@@ -68,7 +68,7 @@ def _bell(points: np.ndarray, centre: np.ndarray, sigma_m: float) -> np.ndarray:
 
 
 def _jaw_weight(mouth: _Mouth) -> np.ndarray:
-    """Share of the jaw's turn that a vertex takes: 1 on chin and lower lip, 0 above the mouth, smooth over the cheeks."""
+    """Share of the jaw's turn that a vertex takes: 1 on chin and lower lip, 0 above the mouth, soft over the cheeks."""
     beyond = np.maximum(np.abs(mouth.points[:, 0]) - mouth.half_width, 0)
     border = mouth.line_y + 0.55 * beyond
     smooth = smoothstep(0.5 + (border - mouth.points[:, 1]) / (0.026 + 0.9 * beyond))

@@ -58,17 +58,16 @@ def _unroll(points: np.ndarray) -> np.ndarray:
     outer = plane[list(LIP_RINGS[0])]
     line_y = 0.5 * (outer[0, 1] + outer[10, 1])
     half_width = 0.5 * (outer[10, 0] - outer[0, 0])
-    # Everything below the mouth moves down by the gap, fading out along the cheeks.
-    below = np.clip((line_y - plane[:, 1]) / 0.006 + np.where(np.abs(plane[:, 0]) < half_width * 0.9, 1.0, 0.0), 0, 1)
-    aside = np.clip((np.abs(plane[:, 0]) - half_width * 0.7) / 0.045, 0, 1)
-    lower_lip = np.zeros(len(points), bool)
+    lower = plane[:, 1] < line_y
     for ring in LIP_RINGS:
-        lower_lip[list(ring[1:10])] = True
-    upper_lip = np.zeros(len(points), bool)
-    for ring in LIP_RINGS:
-        upper_lip[list(ring[10:]) + [ring[0]]] = True
-    below = np.where(upper_lip, 0.0, np.where(lower_lip, 1.0, below))
-    plane[:, 1] -= _MOUTH_GAP_M * below * (1 - aside) ** 2
+        lower[list(ring[1:10])] = True
+        lower[[*ring[10:], ring[0]]] = False
+    # What lies below the mouth moves down by the gap; towards the corners and over the cheeks the step turns soft.
+    corner = np.clip(np.abs(plane[:, 0]) / half_width, 0, 1) ** 3
+    beyond = np.maximum(np.abs(plane[:, 0]) - half_width, 0)
+    soft = np.clip(0.5 + (line_y - plane[:, 1]) / (0.030 + beyond), 0, 1)
+    soft = soft * soft * (3 - 2 * soft)
+    plane[:, 1] -= _MOUTH_GAP_M * ((1 - corner) * lower + corner * soft) * np.exp(-((beyond / 0.035) ** 2))
     outer = plane[list(LIP_RINGS[0])]
     centre = np.array([0.0, 0.5 * (outer[5, 1] + outer[15, 1])])
     for depth, ring in enumerate(LIP_RINGS[1:], start=1):

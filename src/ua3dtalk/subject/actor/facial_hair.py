@@ -49,7 +49,7 @@ def brows(
     along = np.gradient(paths, axis=1)
     across = np.cross(along, np.array([0.0, 0.0, 1.0]))
     across /= np.linalg.norm(across, axis=2, keepdims=True)
-    across *= (0.00055 * (1 - 0.6 * steps))[None, :, None]
+    across *= (0.00046 * (1 - 0.6 * steps))[None, :, None]
     shade = colour * generator.uniform(0.6, 1.15, (count, 1))
     fields = card_fields(paths, across, shade, np.full(count, -2), Label.BROWS, Mover.FACE)
     doubled = np.repeat(np.arange(len(numbers)), 2)
@@ -74,7 +74,7 @@ def lashes(face: FaceSurface, skin: Skin, colour: np.ndarray) -> tuple[Piece, np
             size = reach * np.sin(np.pi * (0.12 + 0.76 * np.linspace(0, 1, len(row)))) ** 0.5 * (0.7 + 0.3 * sideways)
             middle, end = start + heading * size[:, None] * 0.5, start + heading * size[:, None]
             middle[:, 1] -= 0.0004 * np.sign(rise)
-            pieces.append(np.stack([start + [0, 0, 0.0003], middle, end], axis=1))
+            pieces.append(np.stack([start + np.array([0, 0, 0.0003]), middle, end], axis=1))
             parents.append(row)
     points, faces, hang, offset = [], [], [], 0
     for rows, row in zip(pieces, parents, strict=True):

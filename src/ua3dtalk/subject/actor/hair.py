@@ -42,14 +42,18 @@ def _cap(scalp: _Scalp, colour: np.ndarray) -> Piece:
     longitude = np.linspace(-np.pi, np.pi, 96, endpoint=False)
     line = _hairline(longitude)
     rows = [
-        scalp.point(line + np.radians(2.5) + (np.pi / 2 - line - np.radians(2.5)) * s, longitude, 0.0012 + 0.009 * smoothstep(np.array(s / 0.35)))
+        scalp.point(
+            line + np.radians(2.5) + (np.pi / 2 - line - np.radians(2.5)) * s,
+            longitude,
+            0.0012 + 0.009 * smoothstep(s / 0.35),
+        )
         for s in np.linspace(0, 0.995, 20)
     ]
     vertices, triangles = grid(np.stack(rows), closed=True)
     return Piece(
         vertices=vertices,
         triangles=triangles,
-        colours=np.broadcast_to(colour * 0.45, vertices.shape).copy(),
+        colours=np.broadcast_to(colour * 0.6, vertices.shape).copy(),
         material=Material.HAIR,
         labels=np.full(len(triangles), int(Label.HAIR)),
         mover=Mover.HEAD,

@@ -14,7 +14,7 @@ LIP_RINGS = (
     (62, 96, 89, 179, 86, 15, 316, 403, 319, 325, 292, 407, 272, 271, 268, 12, 38, 41, 42, 183),
     (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
-"""Four rings from the outer to the inner border of the lips; entry 0 is the right corner, 10 the left, 1-9 the lower lip."""
+"""Rings from the outer to the inner border of the lips; entry 0 is the right corner, 10 the left, 1-9 lie below."""
 
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)

@@ -64,7 +64,7 @@ class Piece:
 
 
 def strip(first: np.ndarray, second: np.ndarray, closed: bool) -> Int[np.ndarray, "f 3"]:
-    """Triangles between two rows of vertices; the front is where ``first`` runs to the right and ``second`` lies above."""
+    """Triangles between two rows of vertices; seen from the front, ``first`` runs to the right below ``second``."""
     a, b = (first, second) if not closed else (np.append(first, first[0]), np.append(second, second[0]))
     one = np.stack([a[:-1], a[1:], b[:-1]], axis=1)
     two = np.stack([b[:-1], a[1:], b[1:]], axis=1)
@@ -79,6 +79,6 @@ def grid(rows: Float[np.ndarray, "r c 3"], closed: bool) -> tuple[np.ndarray, np
     return rows.reshape(-1, 3), np.concatenate(triangles)
 
 
-def linear_rgb(red: float, green: float, blue: float) -> Float[np.ndarray, 3]:
+def linear_rgb(red: int, green: int, blue: int) -> Float[np.ndarray, 3]:
     """Linear albedo of an 8-bit sRGB colour."""
     return (np.array([red, green, blue]) / 255) ** 2.2

@@ -43,7 +43,7 @@ MOODS: dict[str, Mood] = {
         brightness=0.45,
         articulation=0.12,
         face={
-            "smile": 0.80,
+            "smile": 0.95,
             "squint": 0.42,
             "brow_outer_up": 0.45,
             "brow_inner_up": 0.20,

@@ -172,7 +172,7 @@ def body_motion(
     head = _rigid(Rotation.from_euler("YXZ", np.stack([yaw, pitch, roll], 1)).as_matrix(), _NECK_PIVOT, drift)
     sway = np.stack([_wander(num_frames, fps, 0.9, generator) for _ in range(2)], axis=1) * [0.016, 0.012]
     turn = Rotation.from_euler("YZ", sway + np.stack([0.10 * yaw, 0.05 * roll], 1)).as_matrix()
-    torso = _rigid(turn, _NECK_PIVOT + [0, -0.25, 0], 0.5 * drift)
+    torso = _rigid(turn, _NECK_PIVOT - np.array([0, 0.25, 0]), 0.5 * drift)
     return BodyMotion(
         viewmats=camera @ head, torso=np.linalg.inv(head) @ torso, angles_rad=np.stack([yaw, pitch, roll], 1)
     )

@@ -19,13 +19,15 @@ def _piece(rows: np.ndarray, closed: bool, colour: np.ndarray, kind: tuple[Mater
         material=kind[0],
         labels=np.full(len(triangles), int(kind[2])),
         mover=kind[1],
+        # One sees the inside of the collar.
+        cutout=np.full(len(triangles), -2) if kind[0] == Material.CLOTH else None,
     )
 
 
 def eyeballs(skin: Skin, iris: np.ndarray) -> list[Piece]:
     """Two balls; iris and pupil are painted while shading, where the gaze points."""
-    polar = np.linspace(np.pi, 0, 20)[:, None]
-    around = np.linspace(0, 2 * np.pi, 32, endpoint=False)[None]
+    polar = np.linspace(np.pi, 0, 16)[:, None]
+    around = np.linspace(0, 2 * np.pi, 28, endpoint=False)[None]
     ball = np.stack(
         [np.sin(polar) * np.sin(around), np.cos(polar) * np.ones_like(around), np.sin(polar) * np.cos(around)], axis=2
     )
@@ -50,20 +52,21 @@ def teeth(skin: Skin) -> list[Piece]:
     mouth = 0.5 * (skin.vertices[13] + skin.vertices[14])
     heights = np.array([0.0, 0.25, 0.6, 0.95, 1.0, 1.6])
     lean = np.array([0.0012, 0.0, -0.0002, 0.0004, 0.0008, 0.0015])
-    upper = _arch(0.0245, 0.021, heights, lean)
+    upper = _arch(0.0290, 0.030, heights, lean)
     upper[..., 1] = mouth[1] - 0.0014 + upper[..., 1] * 0.0086
     # The row of biting edges: front teeth a little longer than the ones beside them.
     upper[0, :, 1] += 0.0009 * np.abs(np.linspace(-1, 1, 57)) ** 1.5
     upper[..., 2] += mouth[2] - 0.0062
-    lower = _arch(0.0215, 0.019, heights, lean)[::-1].copy()
+    lower = _arch(0.0260, 0.027, heights, lean)[::-1].copy()
     lower[..., 1] = mouth[1] - 0.0026 - lower[..., 1] * 0.0074
     lower[..., 2] += mouth[2] - 0.0088
-    gum, enamel = linear_rgb(176, 92, 92), linear_rgb(238, 229, 214)
+    gum, enamel = linear_rgb(176, 92, 92), linear_rgb(250, 244, 232)
     pieces = []
     for rows, mover, is_gum in ((upper, Mover.HEAD, (4, 5)), (lower, Mover.JAW, (0, 1))):
         colour = np.broadcast_to(enamel, rows.shape).copy()
         gaps = np.abs(np.cos(np.pi * np.linspace(-1, 1, 57) * 7)) < 0.12
-        colour[:, gaps] *= 0.62
+        colour[:, gaps] *= 0.72
+        colour *= (1 - 0.55 * np.abs(np.linspace(-1, 1, 57)) ** 2.5)[None, :, None]
         colour[is_gum, :] = gum
         pieces.append(_piece(rows, False, colour.reshape(-1, 3), (Material.TEETH, mover, Label.INNER_MOUTH)))
     return pieces
@@ -107,7 +110,7 @@ def ears(skin: Skin, colour: np.ndarray) -> list[Piece]:
         rows = np.stack([sign * x, eyes[1] - 0.026 + y, skin.vertices[454, 2] - 0.014 + z], axis=2)
         if sign > 0:
             rows = rows[:, ::-1]
-        shade = 1 - 0.35 * np.broadcast_to(hollow + 0.25 * np.exp(-(((radius - 0.74) / 0.08) ** 2)), out.shape)
+        shade = 1 - 0.15 * np.broadcast_to(hollow + 0.25 * np.exp(-(((radius - 0.74) / 0.08) ** 2)), out.shape)
         tint = colour * np.array([1.02, 0.9, 0.88]) * shade[..., None]
         if sign > 0:
             tint = tint[:, ::-1]
@@ -135,7 +138,7 @@ def neck(skin: Skin, colour: np.ndarray) -> Piece:
 def torso(skin: Skin, cloth: np.ndarray) -> list[Piece]:
     """Shoulders and chest in a round-necked jumper."""
     chin, eyes = skin.vertices[152], 0.5 * (skin.vertices[33] + skin.vertices[263])
-    around = np.linspace(0, 2 * np.pi, 128, endpoint=False)
+    around = np.linspace(0, 2 * np.pi, 112, endpoint=False)
     sections = np.array(  # below the chin, half width, half depth, roundness, back
         [
             (0.330, 0.225, 0.120, 2.6, 0.000),
@@ -149,7 +152,7 @@ def torso(skin: Skin, cloth: np.ndarray) -> list[Piece]:
             (0.070, 0.069, 0.073, 2.0, 0.003),
         ]
     )
-    smooth = np.linspace(0, len(sections) - 1, 41)
+    smooth = np.linspace(0, len(sections) - 1, 29)
     rows = []
     for position in smooth:
         drop, rx, rz, power, back = (np.interp(position, np.arange(len(sections)), sections[:, c]) for c in range(5))
@@ -165,6 +168,6 @@ def torso(skin: Skin, cloth: np.ndarray) -> list[Piece]:
     for angle in np.linspace(-0.9, 3.6, 10):
         ring = last + outward * (0.0060 * np.cos(angle) - 0.004) + [0, 0.0085 * np.sin(angle) + 0.003, 0]
         collar.append(ring)
-    ribs = np.where(np.arange(128) % 2 == 0, 1.0, 0.86)[None, :, None] * cloth * 0.9
-    ribbed = np.broadcast_to(ribs, (10, 128, 3)).reshape(-1, 3)
+    ribs = np.where(np.arange(112) % 2 == 0, 1.0, 0.86)[None, :, None] * cloth * 0.9
+    ribbed = np.broadcast_to(ribs, (10, 112, 3)).reshape(-1, 3)
     return [body, _piece(np.stack(collar), True, ribbed, (Material.CLOTH, Mover.TORSO, Label.TORSO))]

@@ -137,18 +137,20 @@ VISEMES: dict[str, tuple[float, float, float, float, float, float, float]] = {
 }
 
 _LEXICON_TEXT = """
-the DH AH0|a AH0|my M AY1|your Y UH1 R|our AW1 ER0|this DH IH1 S|every EH1 V R IY0
-small S M AO1 L|happy HH AE1 P IY0|blue B L UW1|warm W AO1 R M|brave B R EY1 V|quiet K W AY1 AH0 T|golden G OW1 L D AH0 N
-early ER1 L IY0|perfect P ER1 F IH0 K T|famous F EY1 M AH0 S|yellow Y EH1 L OW0|simple S IH1 M P AH0 L|fresh F R EH1 SH
-boat B OW1 T|garden G AA1 R D AH0 N|music M Y UW1 Z IH0 K|paper P EY1 P ER0|window W IH1 N D OW0|river R IH1 V ER0
-mother M AH1 DH ER0|village V IH1 L IH0 JH|apple AE1 P AH0 L|summer S AH1 M ER0|picture P IH1 K CH ER0|voice V OY1 S
-table T EY1 B AH0 L|house HH AW1 S|baby B EY1 B IY0|father F AA1 DH ER0|world W ER1 L D|bridge B R IH1 JH|moon M UW1 N
-family F AE1 M AH0 L IY0|book B UH1 K|teacher T IY1 CH ER0|coffee K AO1 F IY0|shoe SH UW1|thing TH IH1 NG|vision V IH1 ZH AH0 N
-found F AW1 N D|remembers R IH0 M EH1 M B ER0 Z|moves M UW1 V Z|follows F AA1 L OW0 Z|gave G EY1 V|opened OW1 P AH0 N D
-believes B IH0 L IY1 V Z|brought B R AO1 T|watches W AA1 CH AH0 Z|loves L AH1 V Z|makes M EY1 K S|keeps K IY1 P S|built B IH1 L T
-today T AH0 D EY1|again AH0 G EH1 N|before B IH0 F AO1 R|together T AH0 G EH1 DH ER0|maybe M EY1 B IY0|now N AW1|away AH0 W EY1
-over OW1 V ER0|above AH0 B AH1 V|behind B IH0 HH AY1 N D|from F R AH1 M|with W IH1 DH|and AH0 N D|we W IY1|they DH EY1
-hello HH AH0 L OW1|speak S P IY1 K|good G UH1 D|morning M AO1 R N IH0 NG|people P IY1 P AH0 L|who HH UW1|you Y UW1|are AA1 R
+the DH AH0|a AH0|my M AY1|your Y UH1 R|our AW1 ER0|this DH IH1 S|every EH1 V R IY0|small S M AO1 L
+happy HH AE1 P IY0|blue B L UW1|warm W AO1 R M|brave B R EY1 V|quiet K W AY1 AH0 T|golden G OW1 L D AH0 N
+early ER1 L IY0|perfect P ER1 F IH0 K T|famous F EY1 M AH0 S|yellow Y EH1 L OW0|simple S IH1 M P AH0 L
+fresh F R EH1 SH|boat B OW1 T|garden G AA1 R D AH0 N|music M Y UW1 Z IH0 K|paper P EY1 P ER0|window W IH1 N D OW0
+river R IH1 V ER0|mother M AH1 DH ER0|village V IH1 L IH0 JH|apple AE1 P AH0 L|summer S AH1 M ER0
+picture P IH1 K CH ER0|voice V OY1 S|table T EY1 B AH0 L|house HH AW1 S|baby B EY1 B IY0|father F AA1 DH ER0
+world W ER1 L D|bridge B R IH1 JH|moon M UW1 N|family F AE1 M AH0 L IY0|book B UH1 K|teacher T IY1 CH ER0
+coffee K AO1 F IY0|shoe SH UW1|thing TH IH1 NG|vision V IH1 ZH AH0 N|found F AW1 N D|remembers R IH0 M EH1 M B ER0 Z
+moves M UW1 V Z|follows F AA1 L OW0 Z|gave G EY1 V|opened OW1 P AH0 N D|believes B IH0 L IY1 V Z|brought B R AO1 T
+watches W AA1 CH AH0 Z|loves L AH1 V Z|makes M EY1 K S|keeps K IY1 P S|built B IH1 L T|today T AH0 D EY1
+again AH0 G EH1 N|before B IH0 F AO1 R|together T AH0 G EH1 DH ER0|maybe M EY1 B IY0|now N AW1|away AH0 W EY1
+over OW1 V ER0|above AH0 B AH1 V|behind B IH0 HH AY1 N D|from F R AH1 M|with W IH1 DH|and AH0 N D|we W IY1
+they DH EY1|hello HH AH0 L OW1|speak S P IY1 K|good G UH1 D|morning M AO1 R N IH0 NG|people P IY1 P AH0 L|who HH UW1
+you Y UW1|are AA1 R
 """
 
 
@@ -160,69 +162,26 @@ def _lexicon() -> dict[str, tuple[str, ...]]:
 LEXICON: dict[str, tuple[str, ...]] = _lexicon()
 """Pronunciations with stress digits on vowels."""
 
-_WORDS_BY_ROLE = {
-    "determiner": ["the", "my", "your", "our", "this", "every"],
-    "adjective": [
-        "small",
-        "happy",
-        "blue",
-        "warm",
-        "brave",
-        "quiet",
-        "golden",
-        "early",
-        "perfect",
-        "famous",
-        "yellow",
-        "simple",
-        "fresh",
-    ],
-    "noun": [
-        "boat",
-        "garden",
-        "music",
-        "paper",
-        "window",
-        "river",
-        "mother",
-        "village",
-        "apple",
-        "summer",
-        "picture",
-        "voice",
-        "table",
-        "house",
-        "baby",
-        "father",
-        "world",
-        "bridge",
-        "moon",
-        "family",
-        "book",
-        "teacher",
-        "coffee",
-        "shoe",
-        "vision",
-        "morning",
-    ],
-    "verb": [
-        "found",
-        "remembers",
-        "moves",
-        "follows",
-        "gave",
-        "opened",
-        "believes",
-        "brought",
-        "watches",
-        "loves",
-        "makes",
-        "keeps",
-        "built",
-    ],
-    "adverb": ["today", "again", "before", "together", "maybe", "now", "away"],
-    "link": ["over", "above", "behind", "from", "with", "and"],
-}
+_ROLES_TEXT = """
+determiner the my your our this every
+adjective small happy blue warm brave quiet golden early perfect famous yellow simple fresh
+noun boat garden music paper window river mother village apple summer picture voice table house baby father
+noun world bridge moon family book teacher coffee shoe vision morning
+verb found remembers moves follows gave opened believes brought watches loves makes keeps built
+adverb today again before together maybe now away
+link over above behind from with and
+"""
+
+
+def _words_by_role() -> dict[str, list[str]]:
+    roles: dict[str, list[str]] = {}
+    for line in _ROLES_TEXT.strip().splitlines():
+        role, *words = line.split()
+        roles.setdefault(role, []).extend(words)
+    return roles
+
+
+_WORDS_BY_ROLE = _words_by_role()
 _PATTERNS = (
     "determiner adjective noun verb determiner noun",
     "determiner noun verb determiner adjective noun adverb",

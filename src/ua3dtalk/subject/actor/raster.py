@@ -31,7 +31,7 @@ def strand_covers(u: float, v: float, seed: int) -> bool:
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
 @no_type_check
-def rasterize(screen, triangles, cutout, uv, depth, owner, weights):
+def rasterize(screen, triangles, cutout, uv, nearness, owner, weights):
     """Fill the buffers with the nearest triangle of each pixel.
 
     Args:
@@ -41,11 +41,13 @@ def rasterize(screen, triangles, cutout, uv, depth, owner, weights):
         cutout: [F] int32: -1 for solid triangles, -2 for solid ones that show both sides, else a card's
             seed: both sides shown, transparent between strands.
         uv: [V, 2] float32, across and along a card.
-        depth: [H, W] float32, out. owner: [H, W] int32, out (-1 where nothing is). weights: [H, W, 2] float32, out:
+        nearness: [H, W] float32, out: one over the depth, 0 where nothing is.
+        owner: [H, W] int32, out: number of the triangle, -1 where nothing is.
+        weights: [H, W, 2] float32, out:
             perspective-correct weights of corners 1 and 2.
     """
-    height, width = depth.shape
-    depth[:] = np.float32(1e9)
+    height, width = nearness.shape
+    nearness[:] = 0
     owner[:] = -1
     for f in range(triangles.shape[0]):
         i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
@@ -64,18 +66,22 @@ def rasterize(screen, triangles, cutout, uv, depth, owner, weights):
             continue
         inverse = np.float32(1.0) / area
         q0, q1, q2 = np.float32(1.0) / z0, np.float32(1.0) / z1, np.float32(1.0) / z2
+        # Both weights are linear on the screen: w = at (x, y) + dx * right + dy * down.
+        w1x, w1y = (y2 - y0) * inverse, -(x2 - x0) * inverse
+        w2x, w2y = -(y1 - y0) * inverse, (x1 - x0) * inverse
         for y in range(top, bottom + 1):
-            py = np.float32(y) + np.float32(0.5)
+            dx, dy = np.float32(left) + np.float32(0.5) - x0, np.float32(y) + np.float32(0.5) - y0
+            w1, w2 = dx * w1x + dy * w1y - w1x, dx * w2x + dy * w2y - w2x
             for x in range(left, right + 1):
-                px = np.float32(x) + np.float32(0.5)
-                w1 = ((px - x0) * (y2 - y0) - (x2 - x0) * (py - y0)) * inverse
-                w2 = ((x1 - x0) * (py - y0) - (px - x0) * (y1 - y0)) * inverse
+                w1 += w1x
+                w2 += w2x
                 w0 = np.float32(1.0) - w1 - w2
                 if w0 < 0.0 or w1 < 0.0 or w2 < 0.0:
                     continue
-                z = np.float32(1.0) / (w0 * q0 + w1 * q1 + w2 * q2)
-                if z >= depth[y, x]:
+                q = w0 * q0 + w1 * q1 + w2 * q2
+                if q <= nearness[y, x]:
                     continue
+                z = np.float32(1.0) / q
                 b1, b2 = w1 * q1 * z, w2 * q2 * z
                 if card >= 0:
                     b0 = np.float32(1.0) - b1 - b2
@@ -83,7 +89,7 @@ def rasterize(screen, triangles, cutout, uv, depth, owner, weights):
                     v = b0 * uv[i, 1] + b1 * uv[j, 1] + b2 * uv[k, 1]
                     if not strand_covers(u, v, card):
                         continue
-                depth[y, x] = z
+                nearness[y, x] = q
                 owner[y, x] = f
                 weights[y, x, 0] = b1
                 weights[y, x, 1] = b2

@@ -70,9 +70,10 @@ class Scene:
         pieces = [_skin_piece(skin, colours, _skin_labels(face, skin)), brow_piece, lash_piece]
         self._basis = np.concatenate([skin.basis, brow_basis, lash_basis], axis=1).astype(np.float32)
         pieces += parts.eyeballs(skin, looks.iris) + parts.teeth(skin) + [parts.tongue(skin)]
-        pieces += parts.ears(skin, looks.skin) + [parts.neck(skin, looks.skin * [0.97, 0.93, 0.92])]
+        pieces += [*parts.ears(skin, looks.skin), parts.neck(skin, looks.skin * [0.97, 0.93, 0.92])]
         pieces += parts.torso(skin, looks.cloth) + scalp_hair(face, looks.hair, generator)
         self._assemble(pieces, gloss)
+        self._encoding = (255 * np.linspace(0, 1, 4096) ** (2 / 2.2) + 0.5).astype(np.uint8)
         self._bake()
 
     def _assemble(self, pieces: list[Piece], skin_gloss: np.ndarray) -> None:
@@ -125,8 +126,12 @@ class Scene:
         inside = np.isin(self._mover, [Mover.JAW, Mover.TONGUE]) | np.isin(
             np.arange(len(points)), self._triangles[self._material == Material.TEETH]
         )
-        openness[inside] = 0.30 + 0.70 * openness[inside]
-        key[inside] = 0.15 + 0.85 * key[inside]
+        ears = self._mover == int(Mover.HEAD)
+        ears[self._triangles[self._material != int(Material.SKIN)]] = False
+        # Thin parts hide themselves from depth maps, and light scatters through them.
+        for thin, least in ((inside, 0.45), (ears, 0.5)):
+            openness[thin] = least + (1 - least) * openness[thin]
+            key[thin] = least + (1 - least) * key[thin]
         self._extra[:, 0], self._extra[:, 1] = openness, 0.06 + 0.94 * key
 
     def _pose(self, frame: FramePose) -> Float[np.ndarray, "v 3"]:
@@ -163,9 +168,9 @@ class Scene:
         screen[:, :2] = camera[:, :2] / camera[:, 2:] * focal + centre
         screen[:, 2] = camera[:, 2]
         shape = (size[1] * factor, size[0] * factor)
-        depth, owner = np.empty(shape, np.float32), np.empty(shape, np.int32)
+        nearness, owner = np.empty(shape, np.float32), np.empty(shape, np.int32)
         weights = np.empty((*shape, 2), np.float32)
-        rasterize(screen, self._triangles, self._cutout, self._uv, depth, owner, weights)
+        rasterize(screen, self._triangles, self._cutout, self._uv, nearness, owner, weights)
         return points, owner, weights
 
     def landmarks(self, frame: FramePose) -> Float[np.ndarray, "468 3"]:
@@ -198,7 +203,7 @@ class Scene:
         mesh = (self._triangles, self._material, self._cutout, points, self._normals, self._tangents, self._uv)
         shade(owner, weights, *mesh, self._colours, self._extra, lights, eyes, image)
         picture = np.empty((size[1], size[0], 3), np.uint8)
-        develop(image, picture)
+        develop(image, self._encoding, picture)
         return picture
 
     def _backdrop(self, size: tuple[int, int]) -> Float[np.ndarray, "h w 3"]:

@@ -141,7 +141,7 @@ def shade(
                     local[c] = h
                 scale = 1.0 / (np.sqrt(local[0] ** 2 + local[1] ** 2 + local[2] ** 2) + 1e-12)
                 nh = max(0.0, (n[0] * local[0] + n[1] * local[1] + n[2] * local[2]) * scale)
-                spec = gloss * nh**power
+                spec = gloss * nh**power if nh > 0.75 else 0.0
                 for c in range(3):
                     bleed = wrap
                     if m == SKIN:
@@ -152,7 +152,7 @@ def shade(
                     ground = 0.5 * (1.0 + nu)
                     around = e[0] * (0.30 + 0.26 * ground) * (1.0, 0.99, 0.98)[c]
                     if m == SKIN:
-                        around = e[0] ** (0.85, 1.05, 1.15)[c] * (0.30 + 0.26 * ground)
+                        around = e[0] * (1.0 + (0.15, -0.05, -0.12)[c] * (1.0 - e[0])) * (0.30 + 0.26 * ground)
                     out[c] = a[c] * (diffuse + around + rim_colour[c] * _wrap(nr, 0.05) * e[0])
                     out[c] += spec * e[1] * key_colour[c] * 0.5 + fresnel * e[0] * 0.05 * gloss
             for c in range(3):
@@ -161,8 +161,11 @@ def shade(
 
 @_jit
 @no_type_check
-def develop(image, output):
-    """Average 2 × 2 linear samples, roll off the highlights, encode to 8-bit sRGB."""
+def develop(image, encoding, output):
+    """Average 2 × 2 linear samples, roll off the highlights, encode to 8-bit sRGB.
+
+    ``encoding`` [4096] uint8: the code of a value whose square root is index / 4095.
+    """
     height, width = output.shape[:2]
     for y in range(height):
         for x in range(width):
@@ -173,4 +176,4 @@ def develop(image, output):
                         sample = image[2 * y + dy, 2 * x + dx, c]
                         value += sample / (1.0 + 0.18 * sample)
                 value = max(0.0, min(1.0, value * 0.25 * 1.06))
-                output[y, x, c] = np.uint8(255.0 * value ** (1.0 / 2.2) + 0.5)
+                output[y, x, c] = encoding[int(np.sqrt(value) * 4095.0)]

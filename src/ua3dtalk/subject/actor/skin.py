@@ -97,7 +97,7 @@ def _close_back(builder: _Builder, face: FaceSurface, rings: int = 12) -> None:
         s = (k / rings) ** 1.15
         turned = (np.sin((1 - s) * angle) * direction + np.sin(s * angle) * pole) / np.sin(angle)
         # Keep the outline's own distance at first, then settle on the skull.
-        reach = 1 + (length - 1) * (1 - smoothstep(np.array(s / 0.75)))
+        reach = 1 + (length - 1) * (1 - smoothstep(s / 0.75))
         points = centre + turned * reach[:, None] * radii
         numbers = builder.add(points, ring, float((1 - s) ** 3), -2.0)
         builder.triangles.append(strip(previous, numbers, closed=True))
@@ -111,8 +111,8 @@ def _line_mouth(builder: _Builder, face: FaceSurface) -> None:
     middle = start.mean(0)
     below = np.sin(2 * np.pi * np.arange(len(ring)) / len(ring))  # 1 in the middle of the lower lip, -1 of the upper
     previous = ring
-    rows = ((0.0022, 0.0004, 1.0, 1.0), (0.0060, 0.0022, 1.0, 0.97), (0.0130, 0.007, 0.95, 0.9))
-    rows += ((0.0260, 0.011, 0.8, 0.75), (0.0420, 0.009, 0.6, 0.5))
+    rows = ((0.0022, 0.0004, 1.0, 1.0), (0.0060, 0.0022, 1.0, 1.08), (0.0130, 0.007, 0.95, 1.2))
+    rows += ((0.0260, 0.011, 0.8, 1.15), (0.0420, 0.009, 0.6, 0.7))
     for number, (back, swell, factor, narrow) in enumerate(rows, start=1):
         points = start.copy()
         points[:, 0] *= narrow

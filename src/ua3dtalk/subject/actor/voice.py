@@ -136,10 +136,7 @@ def _synthesise(tracks, pitch, brightness, breath, random, step):
             for k in range(6):
                 out = cascade[k, 0] * value + cascade[k, 1] * memory[k, 0] + cascade[k, 2] * memory[k, 1]
                 memory[k, 1], memory[k, 0] = memory[k, 0], out
-                if k < 5:
-                    value = out
-                else:
-                    value = value * (1 - 0.75 * nasal) + 0.5 * nasal * out
+                value = out if k < 5 else value * (1 - 0.75 * nasal) + 0.5 * nasal * out
             hiss = white * noise_level
             out = hiss * gain + band[0, 1] * band_memory[0, 0] + band[0, 2] * band_memory[0, 1]
             band_memory[0, 1], band_memory[0, 0] = band_memory[0, 0], out
