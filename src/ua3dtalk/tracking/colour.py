@@ -1,4 +1,4 @@
-"""Colour models: smoothed histograms in Lab, looked up in one step per picture."""
+"""Colour models: smoothed histograms in Lab."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLOOR = 1e-6
 
 
 class ColourModels:
-    """Log likelihood of a pixel's colour under each of C classes.
+    """Histograms of colour for each of C classes.
 
     Args:
         num_classes: C.
@@ -21,7 +21,6 @@ class ColourModels:
 
     def __init__(self, num_classes: int) -> None:
         self._counts = np.zeros((num_classes, BINS**3))
-        self._table = np.zeros((BINS**3, num_classes), np.float32)
 
     def add(self, bins: np.ndarray, weights: np.ndarray) -> None:
         """Count colours.
@@ -33,19 +32,14 @@ class ColourModels:
         for counts, weight in zip(self._counts, weights, strict=True):
             counts += np.bincount(bins, weight, minlength=BINS**3)
 
-    def fit(self) -> None:
-        """Make the table from what was counted; a class without pixels gets the average of all."""
+    def fit(self) -> Float32[np.ndarray, "b c"]:
+        """Log likelihood of every colour (rows: ``colour_bins``); a class without pixels likes all colours alike."""
         table = []
         for counts in self._counts:
-            total = counts.sum()
-            cube = counts.reshape(BINS, BINS, BINS) if total > 0 else np.ones((BINS,) * 3)
+            cube = counts.reshape(BINS, BINS, BINS) if counts.sum() > 0 else np.ones((BINS,) * 3)
             smooth = gaussian_filter(cube, SMOOTHING_BINS, mode="nearest")
             table.append(np.log(smooth / smooth.sum() + FLOOR).ravel())
-        self._table = np.ascontiguousarray(np.array(table, np.float32).T)
-
-    def log_likelihood(self, bins: np.ndarray) -> Float32[np.ndarray, "h w c"]:
-        """Log likelihood per class of a picture's ``colour_bins`` [H, W]."""
-        return self._table[bins]
+        return np.ascontiguousarray(np.array(table, np.float32).T)
 
 
 def colour_bins(frame: UInt8[np.ndarray, "h w 3"]) -> np.ndarray:

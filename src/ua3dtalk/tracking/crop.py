@@ -173,8 +173,8 @@ def choose_box(speaker: Speaker, width: int, height: int, size: int) -> CropBox:
         raise UserError(
             f"The face is {face:.0f} pixels high, at least {MIN_FACE_PX} are needed.", "Film it from nearer by."
         )
-    left, top = np.percentile(speaker.boxes[:, :2], 3, axis=0) - [ROOM_ASIDE * face, ROOM_ABOVE * face]
-    right, bottom = np.percentile(speaker.boxes[:, 2:], 97, axis=0) + [ROOM_ASIDE * face, ROOM_BELOW * face]
+    left, top = np.percentile(speaker.boxes[:, :2], 3, axis=0) - face * np.array([ROOM_ASIDE, ROOM_ABOVE])
+    right, bottom = np.percentile(speaker.boxes[:, 2:], 97, axis=0) + face * np.array([ROOM_ASIDE, ROOM_BELOW])
     side = round(min(max(right - left, bottom - top), width, height))
     if width == height and side >= KEEP_WHOLE * width:
         side = width

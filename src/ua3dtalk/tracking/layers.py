@@ -56,21 +56,27 @@ def torso_layer(
     The fill keeps seams closed when the head is drawn a little off from where it was filmed.
     """
     below = (labels == Label.TORSO) | (labels == Label.NECK)
-    head = np.isin(labels, HEAD_VALUES)
-    top, chin = landmarks[FOREHEAD_TOP, :2], landmarks[CHIN, :2]
-    height = float(np.linalg.norm(top - chin))
-    up = (top - chin) / max(height, 1e-6)
-    ys, xs = np.mgrid[: frame.shape[0], : frame.shape[1]].astype(np.float32)
-    v = ((xs - (top[0] + chin[0]) / 2) * up[0] + (ys - (top[1] + chin[1]) / 2) * up[1]) / height
-    u = np.abs(((xs - (top[0] + chin[0]) / 2) * -up[1] + (ys - (top[1] + chin[1]) / 2) * up[0]) / height)
-    hidden = head & (v < FILL_BELOW) & ((u < 0.35) | (v < -0.5))
-    alpha = (below | hidden).astype(np.float32)
-    alpha = cv2.GaussianBlur(alpha, (0, 0), max(0.6, max(frame.shape[:2]) / 400))
-    kernel = np.ones((3, 3), np.uint8)
-    sure = cv2.erode(below.astype(np.uint8), kernel).astype(np.float32)
+    sure = cv2.erode(below.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
     if sure.sum() < 16:
         return np.zeros((*frame.shape[:2], 4), np.uint8)
-    colours = fill_holes(frame.astype(np.float32), sure)
-    near = below[..., None]
-    rgb = np.where(near, frame, colours.clip(0, 255).astype(np.uint8))
+    # The neck's colours go on below the chin; the shoulders' only where no neck is near.
+    sure[labels == Label.TORSO] *= 0.02
+    hidden = _hidden_neck(np.isin(labels, HEAD_VALUES), below, landmarks)
+    alpha = cv2.GaussianBlur((below | hidden).astype(np.float32), (0, 0), max(0.6, max(frame.shape[:2]) / 400))
+    colours = fill_holes(frame.astype(np.float32), sure).clip(0, 255).astype(np.uint8)
+    rgb = np.where(below[..., None], frame, colours)
     return np.concatenate([rgb, (alpha * 255).round().astype(np.uint8)[..., None]], -1)
+
+
+def _hidden_neck(head: np.ndarray, below: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Head pixels that neck or shoulders go on behind: near them, and in the middle up to the mouth."""
+    top, chin = landmarks[FOREHEAD_TOP, :2], landmarks[CHIN, :2]
+    height = max(float(np.linalg.norm(top - chin)), 1e-6)
+    up, middle = (top - chin) / height, (top + chin) / 2
+    ys, xs = np.arange(head.shape[0], dtype=np.float32)[:, None], np.arange(head.shape[1], dtype=np.float32)
+    v = ((xs - middle[0]) * up[0] + (ys - middle[1]) * up[1]) / height
+    u = ((ys - middle[1]) * up[0] - (xs - middle[0]) * up[1]) / height
+    reach = max(3, round(0.1 * height))
+    near = cv2.dilate(below.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=reach // 2) > 0
+    column = (np.abs(u) < 0.28) & (v < FILL_BELOW)
+    return head & (column | (near & (v < -0.3)))

@@ -20,6 +20,8 @@ from ua3dtalk.tracking.regions import face_regions, polygon
 from ua3dtalk.tracking.topology import FACE_OVAL
 
 HAIR, SKIN, NECK, TORSO, BACKGROUND = range(5)
+WORK_SIDE = 256
+"""Side of the frames that the mask models work on, pixels."""
 CLASS_LABELS = np.array([Label.HAIR, Label.SKIN, Label.NECK, Label.TORSO, Label.BACKGROUND], np.uint8)
 
 
@@ -44,11 +46,9 @@ class Keyframe:
     index: int
     """Frame number."""
     bins: np.ndarray
-    """``colour_bins`` of the frame, [H, W]."""
+    """``colour_bins`` of the frame at working size, [H, W]."""
     person: Float32[np.ndarray, "h w"]
     """Person probability."""
-    landmarks: Float[np.ndarray, "478 3"]
-    """Landmarks, pixels."""
 
 
 def _step(x: np.ndarray) -> np.ndarray:
@@ -72,11 +72,14 @@ def position_priors(plane: HeadPlane, face: Float[np.ndarray, "468 2"]) -> Float
     forehead = _step((0.72 - v) / 0.05) * _step((v - 0.2) / 0.05) * np.exp(-((aside / 0.42) ** 4)) * 0.5
     ear = np.exp(-(((aside - 0.46) / 0.06) ** 2)) * np.exp(-(((v - 0.02) / 0.18) ** 2)) * 0.45
     skin = np.maximum(np.maximum(oval * (1 - 0.98 * below), forehead), ear)
+    # Beside and below the jaw hair is possible, shoulders are likelier: colour has to speak for hair there.
+    low = _step(-(v + 0.38) / 0.06)
     hair = (1 - oval * 0.98) * np.clip(_step((aside - 0.3) / 0.04) + _step((v - 0.35) / 0.05), 0.01, 1) * 0.6
-    hair = hair * ((1 - below) + below * 0.04 * _step((v + 1.5) / 0.1)) + 0.001
-    under_jaw = (1 - oval) * _step((-0.12 - v) / 0.05) * _step((0.46 - aside) / 0.03)
+    hair = hair * ((1 - low) + low * 0.12 * _step((v + 1.5) / 0.1)) + 0.0005
+    under_jaw = (1 - oval) * _step((-0.28 - v) / 0.04) * _step((0.46 - aside) / 0.03)
     neck = np.maximum(below * np.exp(-((u / 0.42) ** 4)) * _step((v + 1.05) / 0.08), under_jaw) * 0.6
-    torso = below * np.clip(_step(-(v + 0.75) / 0.08) + 0.2 * _step((aside - 0.3) / 0.04), 0, 1) + 1e-4
+    shoulders = low * _step((aside - 0.44) / 0.04) * 0.5
+    torso = np.maximum(below * np.clip(_step(-(v + 0.75) / 0.08), 0, 1), shoulders) + 1e-4
     priors = np.stack([hair, skin + 1e-3, neck + 1e-4, torso], -1).astype(np.float32)
     return priors / priors.sum(-1, keepdims=True)
 
@@ -85,7 +88,7 @@ class Parser:
     """Learns one clip's masks, then labels its frames.
 
     Args:
-        plane: The head-aligned plane.
+        plane: The head-aligned plane of frames at working size (at most ``WORK_SIDE`` pixels).
         face: The typical face's mesh in it, pixels.
         config: How.
     """
@@ -93,45 +96,43 @@ class Parser:
     def __init__(self, plane: HeadPlane, face: Float[np.ndarray, "468 2"], config: ParsingConfig) -> None:
         self._plane = plane
         self._config = config
-        self._positions = position_priors(plane, face)
-        self._colours = ColourModels(5)
+        self._geometry = position_priors(plane, face)
+        self._log_positions = np.log(self._geometry + 1e-6)
+        self._evidence = np.zeros((1, 4), np.float32)
 
     def fit(self, keyframes: list[Keyframe]) -> None:
         """Learn colours from the surest places, then fuse positions and colours over the keyframes."""
-        geometry = self._positions
+        colours = ColourModels(5)
         for key in keyframes:
-            prior = self._plane.to_frame(key.index, geometry)
+            prior = self._plane.to_frame(key.index, self._geometry)
             sure = (prior > 0.75) & (key.person > 0.9)[..., None]
-            background = key.person < 0.05
-            weights = np.concatenate([sure, background[..., None]], -1).reshape(-1, 5).T.astype(np.float64)
-            self._colours.add(key.bins.ravel(), weights)
-        self._colours.fit()
+            colours.add(key.bins.ravel(), _by_class(sure, key.person < 0.05))
+        self._learn_colours(colours)
         for _ in range(self._config.rounds):
-            refined = ColourModels(5)
-            total = np.zeros_like(geometry)
-            seen = np.zeros(geometry.shape[:2], np.float32)
+            colours = ColourModels(5)
+            total = np.zeros_like(self._geometry)
+            seen = np.zeros(self._geometry.shape[:2], np.float32)
             for key in keyframes:
-                posterior = self._posterior(key.index, key.bins)
-                weights = posterior * key.person[..., None]
-                everything = np.concatenate([weights, 1 - key.person[..., None]], -1)
-                refined.add(key.bins.ravel(), everything.reshape(-1, 5).T.astype(np.float64))
+                weights = self._posterior(key.index, key.bins) * key.person[..., None]
+                colours.add(key.bins.ravel(), _by_class(weights, 1 - key.person))
                 total += self._plane.to_plane(key.index, weights)
                 seen += self._plane.to_plane(key.index, key.person)
             mean = total / np.maximum(seen, 1e-3)[..., None]
             trust = np.clip(seen / (0.2 * len(keyframes)), 0, 1)[..., None] * 0.8
-            mixed = geometry * (1 - trust) + mean * trust
-            self._positions = (mixed / mixed.sum(-1, keepdims=True)).astype(np.float32)
-            refined.fit()
-            self._colours = refined
+            mixed = self._geometry * (1 - trust) + mean * trust
+            self._log_positions = np.log(mixed / mixed.sum(-1, keepdims=True) + 1e-6).astype(np.float32)
+            self._learn_colours(colours)
+
+    def _learn_colours(self, colours: ColourModels) -> None:
+        """The table of what a colour says for each class, relative to the class it fits best."""
+        likelihood = colours.fit()[:, :4]
+        relative = likelihood - likelihood.max(1, keepdims=True)
+        self._evidence = self._config.colour_weight * np.maximum(relative, -self._config.colour_range)
 
     def _posterior(self, t: int, bins: np.ndarray) -> Float32[np.ndarray, "h w 4"]:
         """Probability of hair, skin, neck, torso per pixel of frame ``t``, given that it shows the person."""
-        prior = self._plane.to_frame(t, self._positions)
-        likelihood = self._colours.log_likelihood(bins)[..., :4]
-        likelihood = likelihood - likelihood.max(-1, keepdims=True)
-        scores = np.log(prior + 1e-6) + self._config.colour_weight * np.maximum(likelihood, -self._config.colour_range)
-        posterior = np.exp(scores - scores.max(-1, keepdims=True))
-        return posterior / posterior.sum(-1, keepdims=True)
+        odds = np.exp(self._plane.to_frame(t, self._log_positions) + self._evidence[bins])
+        return odds / (odds[..., 0] + odds[..., 1] + odds[..., 2] + odds[..., 3])[..., None]
 
     def label(
         self,
@@ -140,18 +141,62 @@ class Parser:
         person: Float32[np.ndarray, "h w"],
         landmarks: Float[np.ndarray, "478 3"],
     ) -> UInt8[np.ndarray, "h w"]:
-        """Labels of frame ``t``, values of ``Label``."""
-        posterior = self._posterior(t, colour_bins(frame))
-        radius = max(2, round(max(frame.shape[:2]) / 100))
-        guide = frame.astype(np.float32) / 255
-        smooth = cv2.ximgproc.guidedFilter(guide, posterior, radius, 2e-3)
-        labels = CLASS_LABELS[smooth.argmax(-1)]
+        """Labels of frame ``t``, values of ``Label``; arguments are at full size."""
+        height, width = frame.shape[:2]
+        small = to_work_size(frame)
+        posterior = self._posterior(t, colour_bins(small))
+        guide = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+        smooth = cv2.ximgproc.guidedFilter(guide, posterior, 3, 1e-3)
+        if small.shape != frame.shape:
+            smooth = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
+        best, labels = smooth[..., 0].copy(), np.full((height, width), Label.HAIR, np.uint8)
+        for k in (SKIN, NECK, TORSO):  # numpy's argmax over a short last axis is ten times slower
+            better = smooth[..., k] > best
+            best[better] = smooth[..., k][better]
+            labels[better] = CLASS_LABELS[k]
         labels[person < 0.5] = Label.BACKGROUND
-        regions = face_regions(frame.shape[:2], landmarks)
+        regions = face_regions((height, width), landmarks)
         outside = (labels == Label.BACKGROUND) | (labels == Label.NECK) | (labels == Label.TORSO)
         labels[regions.oval & outside] = Label.SKIN
+        _drop_islands(labels, regions.oval)
         labels[regions.brows & regions.oval] = Label.BROWS
         labels[regions.eyes] = Label.EYES
         labels[regions.lips] = Label.LIPS
         labels[regions.inner_mouth] = Label.INNER_MOUTH
         return labels
+
+
+def to_work_size(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """A frame small enough for the mask models."""
+    scale = work_scale(frame.shape[1], frame.shape[0])
+    if scale == 1:
+        return frame
+    size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def work_scale(width: int, height: int) -> float:
+    """Working size over full size."""
+    return min(1.0, WORK_SIDE / max(width, height))
+
+
+def _by_class(person_classes: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Weights [5, P] from [H, W, 4] and [H, W]."""
+    together = np.concatenate([person_classes, background[..., None]], -1)
+    return np.ascontiguousarray(together.reshape(-1, 5).T, np.float64)
+
+
+def _drop_islands(labels: np.ndarray, oval: np.ndarray) -> None:
+    """Hair and skin that do not hang together with the face are something else: what is most common around them."""
+    head = ((labels == Label.HAIR) | (labels == Label.SKIN)).astype(np.uint8)
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(head, connectivity=4)
+    attached = np.zeros(count, bool)
+    attached[np.unique(parts[oval])] = True
+    for k in range(1, count):
+        if attached[k]:
+            continue
+        x, y, w, h = stats[k, :4]
+        around = (slice(max(y - 2, 0), y + h + 2), slice(max(x - 2, 0), x + w + 2))
+        part = (parts[around] == k).astype(np.uint8)
+        ring = (cv2.dilate(part, np.ones((3, 3), np.uint8)) > 0) & (part == 0)
+        labels[around][part > 0] = np.bincount(labels[around][ring], minlength=1).argmax() if ring.any() else 0

@@ -30,8 +30,9 @@ class PersonMask:
             raw = self._model.process(np.ascontiguousarray(frame)).segmentation_mask
         raw = np.asarray(raw, np.float32)
         guide = frame.astype(np.float32) / 255
-        radius = max(2, round(max(frame.shape[:2]) / 128))
-        return np.clip(cv2.ximgproc.guidedFilter(guide, raw, radius, 1e-3), 0, 1)
+        side = max(frame.shape[:2])
+        radius = max(2, round(side / 128))
+        return np.clip(cv2.ximgproc.guidedFilter(guide, raw, radius, 1e-3, scale=1.0 if side <= 256 else 0.5), 0, 1)
 
     def close(self) -> None:
         """Free the model."""

@@ -21,7 +21,7 @@ from ua3dtalk.tracking.alignment import align_heads
 from ua3dtalk.tracking.colour import colour_bins
 from ua3dtalk.tracking.crop import FaceFinder, choose_box, find_speaker
 from ua3dtalk.tracking.layers import fill_holes, masked_median, torso_layer
-from ua3dtalk.tracking.parsing import Keyframe, Parser
+from ua3dtalk.tracking.parsing import Keyframe, Parser, to_work_size, work_scale
 from ua3dtalk.tracking.person import PersonMask
 from ua3dtalk.tracking.prepare_config import PrepareConfig
 from ua3dtalk.tracking.projection import Poses
@@ -95,10 +95,11 @@ def run_parsing(subject: Subject, reader: VideoReader, config: PrepareConfig, pr
     landmarks = load_arrays(subject.folder / "landmarks.npz")["landmarks"]
     pose = load_arrays(subject.folder / "pose.npz")
     poses = Poses(pose["rotations"], pose["translations"])
-    focal, centre = float(pose["focal"]), pose["centre"]
-    plane = align_heads(poses, pose["shape"], focal, centre, (subject.width, subject.height))
+    scale = work_scale(subject.width, subject.height)
+    size = (round(subject.width * scale), round(subject.height * scale))
+    plane = align_heads(poses, pose["shape"], float(pose["focal"]) * scale, pose["centre"] * scale, size)
     typical = int(np.argmin(np.linalg.norm(plane.matrices - np.median(plane.matrices, axis=0), axis=(1, 2))))
-    face = landmarks[typical, :468, :2].astype(np.float64) - 0.5
+    face = landmarks[typical, :468, :2].astype(np.float64) * scale - 0.5
     face = face @ plane.matrices[typical, :, :2].T + plane.matrices[typical, :, 2]
     parser = Parser(plane, face, config.parsing)
     shares = np.zeros(len(Label))
@@ -106,8 +107,8 @@ def run_parsing(subject: Subject, reader: VideoReader, config: PrepareConfig, pr
         chosen = np.unique(np.linspace(0, subject.num_frames - 1, config.parsing.keyframes).astype(int))
         keyframes = []
         for i in track(progress, "learning masks", chosen.tolist()):
-            frame = subject.frame(i)
-            keyframes.append(Keyframe(i, colour_bins(frame), model.detect(frame), landmarks[i]))
+            frame = to_work_size(subject.frame(i))
+            keyframes.append(Keyframe(i, colour_bins(frame), model.detect(frame)))
         parser.fit(keyframes)
         with atomic_folder(subject.folder / "parsing") as folder:
             for i in track(progress, "parsing", range(subject.num_frames)):
