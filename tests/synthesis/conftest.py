@@ -28,7 +28,7 @@ class FakeFrame:
 class FakePriors:
     """Opens the mouth with the mel energy; the emotion is the intensity, put into every dimension."""
 
-    emotion_labels = LABELS
+    labels = LABELS
 
     def __init__(self) -> None:
         self.requests: list[EmotionRequest | None] = []

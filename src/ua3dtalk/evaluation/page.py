@@ -17,6 +17,8 @@ ROW_MEANINGS = {
     "driven": "the avatar driven by the sound, with true head pose and true upper-face signals",
     "audio-only": "the avatar driven by the sound alone; of the held-out frames it gets only the head pose",
 }
+TRUSTED_R = 0.3
+"""Below this correlation the best lag is chance, and the page does not show it."""
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:#1a1a1a;background:#fff}
 h1{font-size:1.5rem;line-height:1.2}h2{font-size:1.15rem;margin-top:2rem}
@@ -75,13 +77,14 @@ def _lip_table(evaluation: Evaluation) -> str:
     rows = []
     for row in evaluation.rows.values():
         opening = row.opening
+        trusted = (opening.correlation_at_lag or 0.0) >= TRUSTED_R
         rows.append(
             [
                 escape(row.name),
                 _number(row.mouth_gain_db, "+.2f", " dB"),
                 _number(opening.correlation, ".2f"),
                 _number(opening.amplitude, ".2f"),
-                _number(opening.lag_frames, "+d", " frames"),
+                _number(opening.lag_frames if trusted else None, "+d", " frames"),
                 _number(opening.correlation_at_lag, ".2f"),
                 _number(row.width.correlation, ".2f"),
                 _number(row.lmd_px.mean, ".2f", " px"),
@@ -135,7 +138,10 @@ def _definitions(evaluation: Evaluation) -> str:
         ("opening", "distance of inner-lip points 13 and 14 over the distance of the outer eye corners"),
         ("width", "distance of the mouth corners over the distance of the outer eye corners"),
         ("amplitude", "standard deviation of the rendered opening over that of the real one; 1 is right"),
-        ("best lag", "shift within ±10 frames that fits best; positive: the rendered mouth comes late"),
+        (
+            "best lag",
+            f"shift within ±10 frames that fits best; positive: the rendered mouth is late; not shown below r {TRUSTED_R}",
+        ),
         ("LMD", "mean distance of 40 lip points, both outlines centred; in pixels, and over the eye-corner distance"),
         ("landmarks", f"{evaluation.detector}, the same detector on real and rendered frames"),
     ]
@@ -165,5 +171,5 @@ def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
     return f"<div class=scroll><table><tr>{top}</tr>{body}</table></div>"
 
 
-def _number(value: float | None, form: str, unit: str = "") -> str:
+def _number(value: float | int | None, form: str, unit: str = "") -> str:
     return "–" if value is None else f"{value:{form}}{unit}"

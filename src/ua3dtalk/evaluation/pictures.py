@@ -121,7 +121,7 @@ def mouth_curves_png(evaluation: Evaluation) -> bytes:
     for panel, (name, row) in zip(panels, rows.items(), strict=True):
         panel.plot(time_s, evaluation.real_opening, color=COLORS["reference"], linewidth=1.0, label="real video")
         panel.plot(time_s, row.curves.opening, color=COLORS.get(name, "#2ca02c"), linewidth=1.4, label=_title(name))
-        panel.legend(loc="upper right", fontsize=8, frameon=False, ncols=2)
+        panel.legend(loc="lower right", bbox_to_anchor=(1, 0.94), fontsize=8, frameon=False, ncols=2)
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize=8)
     panels[len(panels) // 2].set_ylabel("mouth opening / eye-corner distance", fontsize=8)

@@ -93,7 +93,7 @@ def make_drive(
     Raises:
         UserError: an unknown emotion, or a bad timeline or pose file.
     """
-    asked = requested_emotion(avatar.priors.emotion_labels, num_frames, options)
+    asked = requested_emotion(avatar.priors.labels, num_frames, options)
     labels, intensity = asked if asked is not None else (None, None)
     request = None if asked is None else EmotionRequest(labels=asked[0], intensity=asked[1].astype(np.float32))
     features = avatar.priors.features(speech, num_frames, request)

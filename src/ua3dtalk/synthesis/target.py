@@ -33,7 +33,7 @@ class TargetPriors(Protocol):
     """Speech to features."""
 
     @property
-    def emotion_labels(self) -> Sequence[str]:
+    def labels(self) -> Sequence[str]:
         """Emotions that can be asked for."""
         ...
 
