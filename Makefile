@@ -38,7 +38,7 @@ lint: setup
 	$(BIN)/pyright
 
 pytest: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 format: setup
 	$(BIN)/ruff check --fix .
