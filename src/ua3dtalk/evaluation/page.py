@@ -140,7 +140,7 @@ def _definitions(evaluation: Evaluation) -> str:
         ("amplitude", "standard deviation of the rendered opening over that of the real one; 1 is right"),
         (
             "best lag",
-            f"shift within ±10 frames that fits best; positive: the rendered mouth is late; not shown below r {TRUSTED_R}",
+            f"shift within ±10 frames that fits best; positive: rendered is late; not shown below r {TRUSTED_R}",
         ),
         ("LMD", "mean distance of 40 lip points, both outlines centred; in pixels, and over the eye-corner distance"),
         ("landmarks", f"{evaluation.detector}, the same detector on real and rendered frames"),
