@@ -46,6 +46,13 @@ def test_points_between_the_lips_follow_their_own_lip() -> None:
     torch.testing.assert_close(jaw, torch.tensor([0.0, -0.005, 0.0, -0.005]))
 
 
+def test_a_point_of_a_receding_upper_lip_does_not_follow_the_nearer_lower_lip() -> None:
+    mesh, triangles, basis = face()
+    mesh[[*UPPER_INNER_LIP, *range(100, 109)], 2] = 0.046
+    jaw = bind_to_mesh(torch.tensor([[0.001, 0.0002, 0.05]]), mesh, triangles, basis)[:, 0, 1]
+    torch.testing.assert_close(jaw, torch.zeros(1))
+
+
 def test_lower_teeth_behind_the_lips_follow_the_jaw_upper_teeth_do_not() -> None:
     mesh, triangles, basis = face()
     points = torch.tensor([[0.001, 0.003, 0.038], [0.001, -0.003, 0.038]])  # 12 mm behind
