@@ -25,6 +25,7 @@ CLAMP_MARGIN = 0.15
 
 
 @runtime_checkable
+@runtime_checkable
 class Rasterizer(Protocol):
     """Draws Gaussians; every back-end gives the same picture.
 
