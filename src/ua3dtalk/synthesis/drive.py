@@ -28,7 +28,7 @@ _LEVEL_WINDOW_S = 0.1
 
 @dataclass(frozen=True)
 class Drive:
-    """What drives T frames. With sound and speech features about 13 kB per frame (measured: 190 MiB for ten minutes)."""
+    """What drives T frames; with sound and speech features about 13 kB per frame (190 MiB for ten minutes)."""
 
     conditions: ConditionTrack
     """Conditions."""
