@@ -17,9 +17,11 @@ from ua3dtalk.geometry.camera import Camera
 from ua3dtalk.priors.pipeline import Priors
 from ua3dtalk.render.compositing import over
 from ua3dtalk.render.rasterizer import Rasterizer
-from ua3dtalk.render.types import RenderOutput
+from ua3dtalk.render.types import RenderOutput, Splats
 
 MOTION_KINDS = ("full", "mesh", "none")
+ORDER = ("mouth", "face")
+"""Layers from back to front."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,7 @@ class Avatar:
         camera = self.camera(viewmat)
         image = torch.from_numpy(behind).to(self.device)
         deviation, streams = None, None
-        for name in ("mouth", "face"):
-            if name not in self.layers:
-                continue
+        for name in (n for n in ORDER if n in self.layers):
             moved = self._motion(name, conditions, motion, want_maps and name == "face")
             out = self._draw(name, moved, camera)
             image = over(out.rgb, out.alpha, image)
@@ -114,6 +114,12 @@ class Avatar:
         pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         mean = None if deviation is None else float(deviation.sum() / max(float((deviation > 0).sum()), 1.0))
         return AvatarFrame(pixels, deviation, mean, streams)
+
+    @torch.no_grad()
+    def splats(self, conditions: Conditions) -> list[Splats]:
+        """The moved Gaussians of every layer, back to front, head frame."""
+        conditions = conditions.to(self.device)
+        return [self.layers[n].splats(self._motion(n, conditions, "full", False)) for n in ORDER if n in self.layers]
 
     def camera(self, viewmat: Float[np.ndarray, "4 4"]) -> Camera:
         """The avatar's camera at a pose."""

@@ -1,49 +1,170 @@
-"""Avatar to report: the rows and the protocols."""
+"""Avatar to report: which conditions stand behind each row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from ua3dtalk.avatar.avatar import Avatar
 from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.avatar.pose_loop import torso_over
+from ua3dtalk.avatar.storage import load_avatar, load_poses, read_index
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Progress, Silent
+from ua3dtalk.evaluation.image import through_jpeg
+from ua3dtalk.evaluation.protocol import Reference
+from ua3dtalk.evaluation.report import ReportInputs, write_report
 from ua3dtalk.priors.pipeline import subject_features
-from ua3dtalk.recipes.train import PRIORS_FILE, conditions
-from ua3dtalk.subject.store import Subject
+from ua3dtalk.recipes.train import conditions
+from ua3dtalk.render.select import make_rasterizer
+from ua3dtalk.subject.split import make_split
+from ua3dtalk.subject.store import SAMPLE_RATE_HZ, Subject
+from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 
 FrameSource = Callable[[int], np.ndarray]
+UNCERTAIN_ROWS = ("expression", "driven", "audio-only")
 
 
-def protocol_rows(avatar: Avatar, subject: Subject, viewmats: np.ndarray) -> dict[str, tuple[ConditionTrack, str]]:
-    """Conditions and motion kind of every rendered row.
+def evaluate_avatar(
+    avatar: Path,
+    out: Path,
+    *,
+    subject: Path | None = None,
+    device: torch.device | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score an avatar on the held-out frames of its subject, and write the report.
+
+    Args:
+        avatar: Avatar folder.
+        out: Report folder: ``metrics.json``, ``index.html``, ``sheet.jpg``, ``side_by_side.mp4``.
+        subject: Subject folder; None is where the avatar was trained from.
+        device: Where to render; None is the CPU.
+        seed: Seed of the bootstrap intervals.
+        progress: Where to report.
+
+    Returns:
+        What ``metrics.json`` holds.
+
+    Raises:
+        UserError: avatar or subject is missing or damaged, or they do not belong together.
+    """
+    index = read_index(avatar)
+    opened = Subject.open(subject or Path(index["subject_folder"]))
+    if opened.source_sha256 != index["subject_sha256"]:
+        raise UserError(f"{opened.folder} is not the subject that {avatar} was trained on.", "Give its --subject.")
+    target = device or torch.device("cpu")
+    loaded = load_avatar(avatar, make_rasterizer(target), target)
+    viewmats = load_poses(avatar)
+    frames = make_split(opened.num_frames).test
+    sources: dict[str, FrameSource] = {"real": lambda i: through_jpeg(opened.frame(i))}
+    doubts: dict[str, Callable[[int], float]] = {}
+    for name, (track, motion) in protocol_rows(opened, avatar / "priors.safetensors").items():
+        row = RenderedRow(loaded, opened, viewmats, track, motion, want_maps=name in UNCERTAIN_ROWS)
+        sources[name] = row.picture
+        if name in UNCERTAIN_ROWS:
+            doubts[name] = row.uncertainty
+    inputs = ReportInputs(
+        reference=Reference(frames=frames, picture=opened.frame, parsing=opened.parsing),
+        rows=sources,
+        make_detector=FaceMeshLandmarks,
+        audio=held_out_sound(opened, frames),
+        uncertainty=doubts,
+        facts={
+            "avatar": str(avatar),
+            "subject": opened.source.name,
+            "backend": loaded.rasterizer.name,
+            "preset": index["config"]["preset"],
+            "poses": "tracked, then refined on the upper head above the tip of the nose; test frames too",
+            "behind the head": "the subject's own torso layer and background plate of each frame",
+            "gaussians": index["gaussians"],
+        },
+        seed=seed,
+    )
+    return write_report(out, inputs, progress or Silent())
+
+
+def held_out_sound(subject: Subject, frames: range) -> np.ndarray | None:
+    """The sound of the held-out frames, moved onto the picture's time axis as the features were."""
+    if not subject.has_audio:
+        return None
+    offset = float(subject.facts("speech").get("offset_frames", 0.0))
+    samples = subject.audio()
+    first = round((frames.start + offset) / subject.fps * SAMPLE_RATE_HZ)
+    last = first + round(len(frames) / subject.fps * SAMPLE_RATE_HZ)
+    padded = np.pad(samples, (max(-first, 0), max(last - len(samples), 0)))
+    return padded[max(first, 0) : max(first, 0) + last - first]
+
+
+def protocol_rows(subject: Subject, priors: Path) -> dict[str, tuple[ConditionTrack, str]]:
+    """Conditions and kind of motion of every rendered row.
 
     - *static*: motion off, the true pose.
     - *expression*: the tracked expression of the test frames: what the avatar could do with perfect speech.
     - *driven*: mouth from the sound, true pose and upper-face signals.
     - *audio-only*: nothing of the test frames but sound and pose.
+
+    Args:
+        subject: Whose frames.
+        priors: The avatar's priors: their stored features of these frames.
     """
     track = subject.track()
-    features = subject_features(subject.folder / PRIORS_FILE)
-    resting = features.upper_offset + np.zeros_like(track.upper)
-    make = lambda lower, upper: conditions(subject, track, features, lower, upper)  # noqa: E731
+    features = subject_features(priors)
+    resting = np.zeros_like(track.upper) + features.upper_offset
+
+    def make(lower: np.ndarray, upper: np.ndarray) -> ConditionTrack:
+        return conditions(subject, features, lower, upper)
+
     return {
         "static": (make(track.lower, track.upper), "none"),
         "expression": (make(track.lower, track.upper), "full"),
         "driven": (make(features.lower, track.upper), "full"),
-        "audio-only": (make(features.lower, resting.astype(np.float32)), "full"),
+        "audio-only": (make(features.lower, resting), "full"),
     }
 
 
-def frame_source(
-    avatar: Avatar, subject: Subject, viewmats: np.ndarray, track: ConditionTrack, motion: str
-) -> FrameSource:
-    """Renders frame ``i`` of the subject, over its own torso layer."""
-    background = subject.background()
+class RenderedRow:
+    """Renders the frames of one row, and remembers the uncertainty of the last one.
 
-    def render(i: int) -> np.ndarray:
-        behind = torso_over(subject.torso(i), background)
-        return avatar.render_over(track.frame(i), viewmats[i], behind, motion=motion).image
+    Args:
+        avatar: Who is rendered.
+        subject: Whose torso and background stand behind.
+        viewmats: Poses of all frames.
+        track: Conditions of all frames.
+        motion: As in ``Avatar.render_over``.
+        want_maps: Whether the uncertainty is wanted.
+    """
 
-    return render
+    def __init__(
+        self,
+        avatar: Avatar,
+        subject: Subject,
+        viewmats: np.ndarray,
+        track: ConditionTrack,
+        motion: str,
+        want_maps: bool,
+    ) -> None:
+        self._avatar, self._subject, self._viewmats = avatar, subject, viewmats
+        self._track, self._motion, self._want_maps = track, motion, want_maps
+        self._background = subject.background()
+        self._last: tuple[int, float] = (-1, float("nan"))
+
+    def picture(self, i: int) -> np.ndarray:
+        """Frame ``i``, uint8 RGB."""
+        behind = torso_over(self._subject.torso(i), self._background)
+        frame = self._avatar.render_over(
+            self._track.frame(i), self._viewmats[i], behind, want_maps=self._want_maps, motion=self._motion
+        )
+        self._last = (i, float("nan") if frame.uncertainty is None else frame.uncertainty)
+        return frame.image
+
+    def uncertainty(self, i: int) -> float:
+        """Uncertainty of frame ``i``, which must be the one rendered last."""
+        if self._last[0] != i:
+            raise ValueError(f"Frame {i} was not the last one rendered ({self._last[0]}).")
+        return self._last[1]

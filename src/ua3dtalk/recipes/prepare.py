@@ -7,7 +7,10 @@ from pathlib import Path
 from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.priors.speech_stage import run_speech_stage
 from ua3dtalk.subject.store import Subject
-from ua3dtalk.tracking.pipeline import PrepareConfig, prepare
+from ua3dtalk.tracking.pipeline import prepare
+from ua3dtalk.tracking.prepare_config import PrepareConfig
+
+DEFAULT_SIZE = 512
 
 
 def prepare_subject(
@@ -26,7 +29,7 @@ def prepare_subject(
     Args:
         video: Any container and codec that FFmpeg's libraries read.
         out: Subject folder to write; an interrupted run is continued.
-        size: Side of the square crop in pixels; None keeps the video's own up to 512.
+        size: Largest side of the stored frames in pixels; smaller videos keep their size. None is 512.
         start_s: Start within the video, seconds.
         max_seconds: Use at most this much.
         labels: CSV ``start_s,end_s,label[,intensity]`` of emotions.
@@ -37,7 +40,9 @@ def prepare_subject(
         UserError: the video cannot become a subject; says why.
     """
     report = progress or Silent()
-    config = PrepareConfig(size=size, start_s=start_s, max_seconds=max_seconds, labels=labels, face_model=face_model)
+    config = PrepareConfig(
+        size=size or DEFAULT_SIZE, start_s=start_s, max_seconds=max_seconds, labels=labels, face_model=face_model
+    )
     subject = prepare(video, out, config, report)
     run_speech_stage(subject, report)
     return Subject.open(out)

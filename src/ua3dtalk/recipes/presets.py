@@ -3,10 +3,13 @@ other way round."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ua3dtalk.avatar.branch import BranchConfig
 from ua3dtalk.avatar.planes import PlaneConfig
+from ua3dtalk.core.config import from_plain, to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.gaussians.densification import DensificationConfig
 from ua3dtalk.gaussians.initialisation import InitialisationConfig
@@ -51,6 +54,39 @@ def shortened(config: TrainConfig, max_steps: int) -> TrainConfig:
         for stage in config.stages
     )
     return replace(config, stages=stages)
+
+
+def overridden(config: TrainConfig, overrides: Mapping[str, Any]) -> TrainConfig:
+    """The same run with some settings replaced.
+
+    Args:
+        config: Where to start.
+        overrides: Value by dotted name, as in ``{"face.members": 2, "stages.2.steps": 500}``.
+
+    Raises:
+        UserError: a name does not exist, or a value does not fit it.
+    """
+    plain = to_plain(config)
+    for name, value in overrides.items():
+        *path, last = name.split(".")
+        place = plain
+        for key in path:
+            place = _entry(place, key, name)
+        _entry(place, last, name)
+        place[int(last) if isinstance(place, list) else last] = value
+    try:
+        return from_plain(TrainConfig, plain, "--set")
+    except ValueError as error:
+        raise UserError(f"--set: {error}", "Choose a value in range.") from error
+
+
+def _entry(place: Any, key: str, name: str) -> Any:
+    if isinstance(place, dict) and key in place:
+        return place[key]
+    if isinstance(place, list) and key.isdigit() and int(key) < len(place):
+        return place[int(key)]
+    known = ", ".join(place) if isinstance(place, dict) else f"0 to {len(place) - 1}" if isinstance(place, list) else ""
+    raise UserError(f"--set {name}: there is no {key!r}.", f"Known here: {known or 'nothing below'}.")
 
 
 def quick() -> TrainConfig:

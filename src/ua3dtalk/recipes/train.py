@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +19,13 @@ from ua3dtalk.core.provenance import provenance
 from ua3dtalk.gaussians.initialisation import initial_face, initial_mouth
 from ua3dtalk.priors.features import PriorFeatures
 from ua3dtalk.priors.pipeline import PriorsConfig, fit_priors, subject_features
+from ua3dtalk.recipes.presets import overridden
 from ua3dtalk.recipes.presets import preset as make_preset
 from ua3dtalk.render.rasterizer import Rasterizer
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
-from ua3dtalk.subject.track_data import TrackData
 from ua3dtalk.tracking.topology import mean_face
 from ua3dtalk.training.config import TrainConfig
 from ua3dtalk.training.loop import STATE_FILE, train
@@ -43,6 +45,7 @@ def train_avatar(
     max_steps: int | None = None,
     seed: int = 0,
     resume: bool = False,
+    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Train an avatar of a prepared subject.
@@ -55,6 +58,7 @@ def train_avatar(
         max_steps: Cap on the steps of all stages together.
         seed: Seed of everything random.
         resume: Go on from an interrupted run in ``out``.
+        overrides: Settings by dotted name, e.g. ``{"face.covariance": "full"}``; they win over the preset.
         progress: Where to report.
 
     Returns:
@@ -65,7 +69,7 @@ def train_avatar(
     """
     report = progress or Silent()
     target = device or torch.device("cpu")
-    config = make_preset(preset, seed, max_steps)
+    config = overridden(make_preset(preset, seed, max_steps), overrides or {})
     opened = Subject.open(subject)
     require_speech(opened)
     if (out / "avatar.json").exists() and not resume:
@@ -123,8 +127,8 @@ def build_run(subject: Subject, config: TrainConfig, rasterizer: Rasterizer, dev
         config=config,
         track=track,
         split=split,
-        tracked=conditions(subject, track, features, track.lower, track.upper).to(device),
-        predicted=conditions(subject, track, features, features.lower, track.upper).to(device),
+        tracked=conditions(subject, features, track.lower, track.upper).to(device),
+        predicted=conditions(subject, features, features.lower, track.upper).to(device),
         layers={name: layer.to(device) for name, layer in layers.items()},
         targets=TargetReader(subject, track.viewmats.copy(), config.losses.mouth_weight, device),
         rasterizer=rasterizer,
@@ -133,12 +137,10 @@ def build_run(subject: Subject, config: TrainConfig, rasterizer: Rasterizer, dev
     )
 
 
-def conditions(
-    subject: Subject, track: TrackData, features: PriorFeatures, lower: np.ndarray, upper: np.ndarray
-) -> ConditionTrack:
+def conditions(subject: Subject, features: PriorFeatures, lower: np.ndarray, upper: np.ndarray) -> ConditionTrack:
     """Conditions of the subject's own frames with a given expression."""
     return ConditionTrack.from_arrays(
-        audio=SpeechFeatures.load(subject.folder / "speech.npz").windows(track.num_frames),
+        audio=SpeechFeatures.load(subject.folder / "speech.npz").windows(subject.num_frames),
         upper=upper,
         lower=lower,
         content=features.content,

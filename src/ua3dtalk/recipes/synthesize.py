@@ -1,0 +1,71 @@
+"""Avatar and speech to a video with sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ua3dtalk.avatar.storage import load_avatar
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Progress, Silent
+from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.render.select import make_rasterizer
+from ua3dtalk.synthesis.drive import read_speech
+from ua3dtalk.synthesis.options import SynthesisOptions
+from ua3dtalk.synthesis.write import synthesize
+
+BLINK_SEED = 0
+
+
+def synthesize_video(
+    avatar: Path,
+    audio: Path,
+    out: Path,
+    *,
+    options: SynthesisOptions | None = None,
+    device: torch.device | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Let an avatar say what is heard in a file.
+
+    Args:
+        avatar: Avatar folder.
+        audio: Any audio or video file with speech.
+        out: MP4 to write.
+        options: Emotion, pose, blinks, heat video, report; None for the defaults.
+        device: Where to render; None is the CPU.
+        progress: Where to report.
+
+    Returns:
+        Frames, lengths of picture and sound in seconds, and the back-end.
+
+    Raises:
+        UserError: bad input, or an avatar of another speech encoder; nothing half-written stays.
+    """
+    report = progress or Silent()
+    target = device or torch.device("cpu")
+    samples = read_speech(audio)
+    loaded = load_avatar(avatar, make_rasterizer(target), target)
+    encoder = PhoneEncoder()
+    if loaded.priors.encoder != encoder.name:
+        raise UserError(
+            f"{avatar} was trained with the speech encoder {loaded.priors.encoder!r}, this installation has "
+            f"{encoder.name!r}.",
+            "Train it again, or install the version of pocketsphinx that it was trained with.",
+        )
+    speech = encoder.encode(samples, report)
+    facts = {"avatar": str(avatar), "audio": str(audio), "backend": loaded.rasterizer.name}
+    generator = np.random.default_rng(BLINK_SEED)
+    result = synthesize(
+        loaded, samples, speech, out, options or SynthesisOptions(), generator, progress=report, facts=facts
+    )
+    return {
+        "out": str(out),
+        "frames": result.frames,
+        "video_s": result.video_s,
+        "audio_s": result.audio_s,
+        "backend": loaded.rasterizer.name,
+    }
