@@ -44,9 +44,9 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, config: PriorsConfig) -> 
     upper[:, 3] += 2.0 * strength
     folder = tmp_path_factory.mktemp("labelled")
     spans = (
-        EmotionSpan(start_s=6, end_s=14, label="angry", intensity=1.0),
-        EmotionSpan(start_s=16, end_s=20, label="angry", intensity=0.5),
-        EmotionSpan(start_s=21, end_s=23, label="smug", intensity=1.0),
+        EmotionSpan(start_s=6.0, end_s=14.0, label="angry", intensity=1.0),
+        EmotionSpan(start_s=16.0, end_s=20.0, label="angry", intensity=0.5),
+        EmotionSpan(start_s=21.0, end_s=23.0, label="smug", intensity=1.0),
     )
     subject = made_subject(folder, made_track(made_opening(speech, FRAMES), upper=upper), labels=spans)
     speech.save(folder / "speech.npz")

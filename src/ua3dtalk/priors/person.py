@@ -60,11 +60,11 @@ def make_folds(frames: Sequence[int], count: int = 4) -> list[Fold]:
 
 
 def map_weights(
-    context: Float32[np.ndarray, "n 1219"],
-    targets: Float32[np.ndarray, "n o"],
-    start: Float32[np.ndarray, "1219 o"],
+    context: Float[np.ndarray, "n c"],
+    targets: Float[np.ndarray, "n o"],
+    start: Float[np.ndarray, "c o"],
     penalty: float,
-) -> Float32[np.ndarray, "1219 o"]:
+) -> Float32[np.ndarray, "c o"]:
     """The minimum of |targets - context W|² + penalty |W - start|² (the constant is not penalised)."""
     return _solve(context.T @ context, context.T @ (targets - context @ start), start, penalty)
 

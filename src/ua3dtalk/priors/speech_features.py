@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -22,6 +22,7 @@ POWER_FLOOR = 1e-6
 SILENCE_DB = -60.0
 
 
+@runtime_checkable
 class SpeechEncoder(Protocol):
     """Anything that turns sound into ``SpeechFeatures``."""
 
