@@ -13,37 +13,27 @@ from ua3dtalk.cli.recordings import Recording, read_recordings
 from ua3dtalk.core.checkpoint import save_tensors
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name, kind in (("priors", "priors.person"), ("face", "avatar.face")):
-        path = tmp_path / f"{name}.safetensors"
-        save_tensors(path, {"w": torch.ones(1)}, kind=kind, header={"facts": {"speakers": 14, "opening_r": 0.521}})
-    return tmp_path
-
-
-def test_a_folder_shows_its_priors_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["priors", "show", str(folder)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == [
-        "priors.safetensors",
-        "kind             priors.person",
-        "facts.speakers   14",
-        "facts.opening_r  0.521",
-    ]
-
-
-def test_a_file_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["priors", "show", str(folder / "priors.safetensors"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["priors.safetensors"]["facts"]["speakers"] == 14
+def test_what_comes_with_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["priors", "show"]) == 0
+    text = capsys.readouterr().out
+    assert "content (lip expert)\n  trained on  18 speakers" in text
+    assert main(["priors", "show", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["priors"]
+    assert {"name", "trained_on", "figures"} == set(rows[0])
+    assert all(row["name"] in text and row["trained_on"] in text for row in rows)
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [(".", "holds no priors"), ("face.safetensors", "holds no priors"), ("gone", "gone does not exist")],
+    [
+        (".", "priors.safetensors does not exist"),
+        ("face.safetensors", "holds 'avatar.face', expected 'priors'"),
+        ("gone", "gone does not exist"),
+    ],
 )
-def test_what_is_no_prior_is_said(name: str, sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "priors.safetensors").unlink()
-    assert main(["priors", "show", str(folder / name)]) == 2
+def test_what_is_no_prior_is_said(name: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_tensors(tmp_path / "face.safetensors", {"w": torch.ones(1)}, kind="avatar.face", header={})
+    assert main(["priors", "show", str(tmp_path / name)]) == 2
     assert sentence in capsys.readouterr().err
 
 

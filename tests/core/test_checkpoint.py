@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from ua3dtalk.core.checkpoint import load_into, load_tensors, read_header, save_tensors
+from ua3dtalk.core.checkpoint import load_into, load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
 
 TENSORS = {
@@ -38,10 +38,6 @@ def test_round_trip(path: Path) -> None:
         assert tensors[name].dtype == want.dtype
         assert torch.equal(tensors[name], want)
     assert os.listdir(path.parent) == [path.name]
-
-
-def test_kind_and_header_can_be_read_alone(path: Path) -> None:
-    assert read_header(path) == ("avatar.branch", {"steps": 5, "name": "ä"})
 
 
 def test_views_and_shared_memory_are_written(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ class Prepare(Command):
     """Any video with one speaker who faces the camera."""
     out: Annotated[Path, arg(metavar="SUBJECT")]
     """The subject folder to write; an unfinished one is gone on with."""
-    size: int | None = None
-    """Width and height of the prepared frames in pixels; None keeps what the video gives."""
+    size: int = 512
+    """Largest side of the prepared frames in pixels; smaller videos keep their size."""
     start_s: float = 0.0
     """Where to begin in the video, in seconds."""
     max_seconds: float | None = None
@@ -66,7 +66,7 @@ class Prepare(Command):
         return Report(f"{text}\nNext: ua3dtalk train {out} --out AVATAR", values)
 
     def _check_numbers(self) -> None:
-        if self.size is not None and not 64 <= self.size <= 2048:
+        if not 64 <= self.size <= 2048:
             raise UserError(f"--size {self.size} is out of range.", "Use 64 to 2048 pixels.")
         if not self.start_s >= 0:
             raise UserError(f"--start-s {self.start_s} is before the video begins.", "Use 0 or more.")

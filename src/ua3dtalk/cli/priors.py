@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tyro.conf import Positional, arg
 
@@ -12,8 +12,9 @@ from ua3dtalk.cli.command import Command, Report
 from ua3dtalk.cli.inputs import existing_file, existing_folder, output_file
 from ua3dtalk.cli.recordings import read_recordings
 from ua3dtalk.cli.results import table
-from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, track
+
+PRIORS_FILE = "priors.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +65,18 @@ class TrainEmotion(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Show(Command):
-    """Show what priors were trained on."""
+    """Show what priors were trained on, and how good they are on what they have not seen."""
 
     path: Positional[Annotated[Path | None, arg(metavar="PATH")]] = None
-    """A prior's file, or a folder that holds some (a subject, an avatar); without it: those of the package."""
+    """A subject, an avatar, or a file of priors; without it: those that come with the package."""
 
     def run(self, progress: Progress) -> Report:
-        from ua3dtalk.core.checkpoint import read_header
-        from ua3dtalk.priors.content import SHIPPED
+        file = self.path
+        if file is not None:
+            file = existing_file(file / PRIORS_FILE if file.is_dir() else file, "the priors")
+        from ua3dtalk.priors.fitted import Priors
+        from ua3dtalk.priors.show import describe
 
-        path = self.path or SHIPPED.parent
-        files = sorted(path.glob("*.safetensors")) if path.is_dir() else [existing_file(path, "the prior")]
-
-        found: dict[str, dict[str, Any]] = {}
-        for file in files:
-            kind, header = read_header(file)
-            if kind.startswith("prior"):
-                found[file.name] = {"kind": kind, **header}
-        if not found:
-            raise UserError(f"{path} holds no priors.", "Priors are made by `ua3dtalk train`.")
-        return Report("\n\n".join(f"{name}\n{table(facts)}" for name, facts in found.items()), found)
+        rows = describe(Priors.load(file) if file else None)
+        text = "\n".join(f"{row.name}\n  trained on  {row.trained_on}\n  measured    {row.figures}" for row in rows)
+        return Report(text, {"priors": [asdict(row) for row in rows]})

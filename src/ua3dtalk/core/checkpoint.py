@@ -59,23 +59,6 @@ def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str,
     Raises:
         UserError: missing, damaged, of another kind or schema, or altered since it was written.
     """
-    found, tensors, header = _read(path)
-    if found != kind:
-        raise UserError(f"{path} holds {found!r}, expected {kind!r}.", "Check the path.")
-    return tensors, header
-
-
-def read_header(path: Path) -> tuple[str, dict[str, Any]]:
-    """The kind and the header of a file of any kind, verified as in ``load_tensors``.
-
-    Raises:
-        UserError: missing, damaged, of another schema, or altered since it was written.
-    """
-    kind, _, header = _read(path)
-    return kind, header
-
-
-def _read(path: Path) -> tuple[str, dict[str, Tensor], dict[str, Any]]:
     if not path.exists():
         raise UserError(f"{path} does not exist.", "Run the stage that writes it first.")
     try:
@@ -89,10 +72,12 @@ def _read(path: Path) -> tuple[str, dict[str, Tensor], dict[str, Any]]:
             f"{path} has schema {meta.get('schema')!r}, this version reads {str(SCHEMA_VERSION)!r}.",
             "Make it again with this version.",
         )
-    kind, header = meta.get("kind", ""), meta.get("header", "{}")
-    if meta.get("sha256") != _digest(tensors, kind, header):
+    found, header = meta.get("kind", ""), meta.get("header", "{}")
+    if meta.get("sha256") != _digest(tensors, found, header):
         raise UserError(f"{path} was altered after it was written (hash mismatch).", "Make it again.")
-    return kind, tensors, json.loads(header)
+    if found != kind:
+        raise UserError(f"{path} holds {found!r}, expected {kind!r}.", "Check the path.")
+    return tensors, json.loads(header)
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
