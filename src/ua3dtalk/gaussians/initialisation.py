@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.interpolate import LinearNDInterpolator
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.gaussians.gaussian_set import GaussianSet
@@ -77,7 +77,7 @@ def initial_face(
         candidate = _unproject(track, int(i), pixels, _head_depth(track, int(i), pixels))
         colour = _sample(subject.frame(int(i)), pixels)
         if points:
-            near, _ = cKDTree(np.concatenate(points)).query(candidate)
+            near, _ = KDTree(np.concatenate(points)).query(candidate)
             keep = near > spacing * 1.2
             candidate, colour = candidate[keep], colour[keep]
         points.append(candidate)

@@ -31,9 +31,7 @@ def export_ply(avatar: Path, out: Path, *, frame: int = 0, device: torch.device 
     index = read_index(avatar)
     subject = Subject.open(Path(index["subject_folder"]))
     if frame >= subject.num_frames:
-        raise UserError(
-            f"--frame {frame} does not exist.", f"{subject.folder} has frames 0 to {subject.num_frames - 1}."
-        )
+        raise UserError(f"--frame {frame} does not exist.", f"The last frame is {subject.num_frames - 1}.")
     target = device or torch.device("cpu")
     loaded = load_avatar(avatar, make_rasterizer(target), target)
     track, _ = protocol_rows(subject, avatar / "priors.safetensors")["expression"]

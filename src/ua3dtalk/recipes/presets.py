@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ua3dtalk.avatar.branch import BranchConfig
+from ua3dtalk.avatar.heads import HeadConfig
 from ua3dtalk.avatar.planes import PlaneConfig
 from ua3dtalk.core.config import from_plain, to_plain
 from ua3dtalk.core.errors import UserError
@@ -97,6 +98,7 @@ def quick() -> TrainConfig:
         members=4,
         latent=24,
         hidden=32,
+        heads=HeadConfig(hidden=32),
     )
     return TrainConfig(
         preset="quick",

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit, prange
+from numba import njit
 from torch import Tensor
 
 WINDOW = 11
@@ -31,14 +31,14 @@ def _blur(image: np.ndarray) -> np.ndarray:
     return cv2.sepFilter2D(image, cv2.CV_32F, _WEIGHTS, _WEIGHTS, borderType=cv2.BORDER_CONSTANT)
 
 
-@njit(parallel=True, cache=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
+@njit(nogil=True, cache=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
 @no_type_check  # the type checker of the tests would hand numba a wrapped function
 def _ssim_maps(mx, my, xx, yy, xy, scale, row_sums, g_mean, g_square, g_cross):
     """Per-pixel SSIM (summed by row) and its derivatives to the three filtered maps; zero where the window leaves."""
     height, width, channels = mx.shape
     c1, c2 = np.float32(C1), np.float32(C2)
     two = np.float32(2)
-    for i in prange(height):
+    for i in range(height):
         total = 0.0
         for j in range(width):
             inside = _HALF <= i < height - _HALF and _HALF <= j < width - _HALF
