@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ua3dtalk.subject.actor.expressions import smoothstep
 from ua3dtalk.subject.actor.face import FaceSurface, inside_polygon
@@ -16,7 +16,7 @@ from ua3dtalk.subject.actor.skin import Skin
 def soft_inside(points: np.ndarray, polygon: np.ndarray, blur_m: float) -> np.ndarray:
     """1 inside a polygon of the plane, 0 outside, with a soft border."""
     dense = np.concatenate([polygon + (np.roll(polygon, -1, axis=0) - polygon) * s for s in np.linspace(0, 1, 8)])
-    distance = cKDTree(dense).query(points)[0]
+    distance = KDTree(dense).query(points)[0]
     signed = np.where(inside_polygon(points, polygon), distance, -distance)
     return smoothstep(0.5 + signed / (2 * blur_m))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ua3dtalk.subject.actor.face import FaceSurface, is_below_mouth
 
@@ -54,7 +54,7 @@ class _Mouth:
         self.half_width = 0.5 * (corners[1, 0] - corners[0, 0])
         self.line_y = corners[:, 1].mean()
         lip_points = np.concatenate([face.plane[face.lips_outer], face.plane[face.lips_inner]])
-        distance = cKDTree(lip_points).query(face.plane)[0]
+        distance = KDTree(lip_points).query(face.plane)[0]
         self.distance = np.where(distance < 0.0045, 0.0, distance - 0.0045)
         self.aside = np.abs(points[:, 0]) / self.half_width
         self.middle = np.clip(1 - self.aside**2, 0, 1)
@@ -154,7 +154,7 @@ def _lid_fields(face: FaceSurface) -> dict[str, np.ndarray]:
         )
         above = plane[:, 1] > middle_y
         above[upper[1:-1]], above[lower[1:-1]] = True, False
-        distance = cKDTree(plane[ring]).query(plane)[0]
+        distance = KDTree(plane[ring]).query(plane)[0]
         over, under = smoothstep(1 - distance / 0.0095) * above, smoothstep(1 - distance / 0.008) * ~above
         fields["blink"] += between * (0.90 * over - 0.10 * under)[:, None]
         fields["squint"] += between * (0.16 * over - 0.24 * under)[:, None]

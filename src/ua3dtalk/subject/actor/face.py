@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.interpolate import CubicSpline, RBFInterpolator
-from scipy.spatial import Delaunay, cKDTree
+from scipy.spatial import Delaunay, KDTree
 
 from ua3dtalk.subject.actor.landmark_rings import LEFT_EYE, LIP_RINGS, OVAL, RIGHT_EYE
 
@@ -111,7 +111,7 @@ def _sample_plane(plane: np.ndarray, curves: np.ndarray, oval: np.ndarray, spaci
 
     points = np.concatenate([coarse[~in_fine(coarse)], fine[in_fine(fine)]])
     points = points[inside_polygon(points, oval)]
-    distance, _ = cKDTree(np.concatenate([plane, curves])).query(points)
+    distance, _ = KDTree(np.concatenate([plane, curves])).query(points)
     return points[distance > np.where(in_fine(points), 0.36, 0.6) * spacing]
 
 
@@ -128,7 +128,7 @@ def _close_mouth(vertices: np.ndarray, plane: np.ndarray, inner: np.ndarray, low
     smooth = gap[np.argmin(np.abs(vertices[below, 0]))] * np.clip(1 - (x[:, None] / half_width) ** 2, 0, 1) ** 1.5
     order = np.argsort(vertices[below, 0])
     exact = np.stack([np.interp(x, vertices[below, 0][order], gap[order, axis]) for axis in range(3)], axis=1)
-    distance = cKDTree(plane[inner]).query(plane)[0][:, None]
+    distance = KDTree(plane[inner]).query(plane)[0][:, None]
     shift = smooth * np.exp(-((distance / 0.022) ** 2)) + (exact - smooth) * np.exp(-((distance / 0.003) ** 2))
     return vertices + np.where(lower[:, None], 0.62, -0.38) * shift
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ua3dtalk.subject.actor.appearance import brow_polygon
 from ua3dtalk.subject.actor.face import FaceSurface, inside_polygon
@@ -16,9 +16,9 @@ from ua3dtalk.subject.labels import Label
 
 def _on_face(face: FaceSurface, plane_points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Nearest vertices and inverse-distance weights. Returns: numbers [n, 4], weights [n, 4]."""
-    distance, numbers = cKDTree(face.plane).query(plane_points, k=4)
+    distance, numbers = KDTree(face.plane).query(plane_points, k=4)
     weights = 1 / (distance + 1e-5) ** 2
-    return numbers, weights / weights.sum(1, keepdims=True)
+    return np.asarray(numbers), weights / weights.sum(1, keepdims=True)
 
 
 def brows(

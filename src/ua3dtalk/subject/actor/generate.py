@@ -93,7 +93,7 @@ class Actor:
     def truth(self) -> ActorTruth:
         """Everything that is known, for every frame."""
         score, fps = self.speech.score, self.config.fps
-        landmarks = np.stack([self.scene.landmarks(self.pose(frame)) for frame in range(self.num_frames)])
+        landmarks = self.scene.landmarks(self.face.weights)
         phones = frames_of_spans(np.array([p.start_s for p in score.phones]), self.num_frames, fps)
         spans = frames_of_spans(np.array([s.start_s for s in score.spans]), self.num_frames, fps)
         return ActorTruth(

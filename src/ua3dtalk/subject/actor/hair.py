@@ -87,7 +87,7 @@ def card_fields(
     }
 
 
-def scalp_hair(face: FaceSurface, colour: np.ndarray, generator: np.random.Generator, cards: int = 620) -> list[Piece]:
+def scalp_hair(face: FaceSurface, colour: np.ndarray, generator: np.random.Generator, cards: int = 400) -> list[Piece]:
     """Side-parted hair, brushed back over the ears with volume on top.
 
     Args:
@@ -99,16 +99,17 @@ def scalp_hair(face: FaceSurface, colour: np.ndarray, generator: np.random.Gener
     centre, radii = head_ellipsoid(face)
     scalp = _Scalp(centre=centre, radii=radii)
     part = np.radians(24.0)  # the parting, on the subject's left
-    longitude = generator.uniform(-np.pi, np.pi, cards)
+    # The back of the head is never seen: the cap is enough there.
+    longitude = generator.uniform(-2.4, 2.4, cards)
     line = _hairline(longitude)
     height = generator.random(cards) ** 1.35
-    # A third of the cards start on the hairline itself: they are what one sees from the front.
-    front = np.arange(cards) < cards * 0.36
+    # Many cards start on the hairline itself: they are what one sees from the front.
+    front = np.arange(cards) < cards * 0.42
     longitude[front] = generator.uniform(-1.75, 1.75, front.sum())
     line = _hairline(longitude)
     height[front] = generator.uniform(-0.03, 0.09, front.sum())
     latitude = line + (np.radians(88) - line) * height
-    steps = np.linspace(0, 1, 12)
+    steps = np.linspace(0, 1, 10)
     root = scalp.point(latitude, longitude, 0.002)
     # Where a card goes: away from the parting, back and down.
     side = np.sign(root[:, 0] - np.sin(part) * 0.05)

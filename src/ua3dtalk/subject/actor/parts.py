@@ -57,9 +57,9 @@ def teeth(skin: Skin) -> list[Piece]:
     # The row of biting edges: front teeth a little longer than the ones beside them.
     upper[0, :, 1] += 0.0009 * np.abs(np.linspace(-1, 1, 57)) ** 1.5
     upper[..., 2] += mouth[2] - 0.0062
-    lower = _arch(0.0260, 0.027, heights, lean)[::-1].copy()
-    lower[..., 1] = mouth[1] - 0.0026 - lower[..., 1] * 0.0074
-    lower[..., 2] += mouth[2] - 0.0088
+    lower = _arch(0.0235, 0.031, heights, lean)[::-1].copy()
+    lower[..., 1] = mouth[1] - 0.0044 - lower[..., 1] * 0.0074
+    lower[..., 2] += mouth[2] - 0.0104
     gum, enamel = linear_rgb(176, 92, 92), linear_rgb(250, 244, 232)
     pieces = []
     for rows, mover, is_gum in ((upper, Mover.HEAD, (4, 5)), (lower, Mover.JAW, (0, 1))):

@@ -173,9 +173,12 @@ class Scene:
         rasterize(screen, self._triangles, self._cutout, self._uv, nearness, owner, weights)
         return points, owner, weights
 
-    def landmarks(self, frame: FramePose) -> Float[np.ndarray, "468 3"]:
-        """Where the face's 468 points are, head frame, metres."""
-        return self._pose(frame)[:468].astype(np.float64)
+    def landmarks(self, weights: Float[np.ndarray, "t b"]) -> Float[np.ndarray, "t 468 3"]:
+        """Where the face's 468 points are for expression weights, head frame, metres."""
+        points = self._rest[:468] + np.tensordot(weights.astype(np.float32), self._basis[:, :468], axes=1)
+        for frame in points:
+            self.skin.push_lids(frame)
+        return points.astype(np.float64)
 
     def labels(self, frame: FramePose, K: np.ndarray, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
         """Parsing of a frame: one ``Label`` per pixel."""

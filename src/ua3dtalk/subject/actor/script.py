@@ -63,6 +63,7 @@ def _fill(span: EmotionSpan, generator: np.random.Generator) -> tuple[list[tuple
     left = span.end_s - span.start_s
     phones: list[tuple[str, bool, float]] = []
     said: list[str] = []
+    timed: list[tuple[str, bool, float]] = []
     while True:
         pause = generator.uniform(0.16, 0.30)
         sentence = invent_sentence(generator)

@@ -38,7 +38,7 @@ class Skin:
 
     def push_lids(self, points: np.ndarray) -> None:
         """Move lids that have sunk into an eyeball to its surface, in place."""
-        _push_out(points, self.near_eyes, self.eye_centres, EYE_RADIUS_M + 0.0005)
+        _push_out(points, self.near_eyes[self.near_eyes < len(points)], self.eye_centres, EYE_RADIUS_M + 0.0005)
 
 
 @numba.njit(cache=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -60,7 +61,7 @@ class ActorTruth:
         """Write as npz, without pickle."""
         arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
         with atomic_path(path) as partial:
-            np.savez_compressed(partial, **arrays)
+            np.savez_compressed(partial, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> ActorTruth:
@@ -71,11 +72,12 @@ class ActorTruth:
         """
         try:
             with np.load(path, allow_pickle=False) as data:
-                values = {field.name: data[field.name] for field in fields(cls)}
+                values: dict[str, Any] = {field.name: data[field.name] for field in fields(cls)}
         except (OSError, KeyError, ValueError) as error:
             raise UserError(f"{path} is not the truth of an actor ({error}).", "Generate the actor again.") from error
         names = ("expressions", "phone_symbols", "frame_phones", "emotions", "words")
-        return cls(**{k: tuple(v.tolist()) if k in names else v for k, v in values.items()})
+        values |= {name: tuple(values[name].tolist()) for name in names}
+        return cls(**values)
 
 
 def mouth_opening(landmarks: Float[np.ndarray, "t 468 3"]) -> Float[np.ndarray, " t"]:
