@@ -138,7 +138,7 @@ class VideoWriter:
     def __init__(
         self,
         path: Path,
-        fps: float,
+        fps: float | int,
         size: tuple[int, int],
         audio: Float32[np.ndarray, " s"] | None = None,
         sample_rate_hz: int = 16000,

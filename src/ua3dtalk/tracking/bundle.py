@@ -32,7 +32,7 @@ class BundleConfig:
     huber_px: float = 2.0
     """Where the robust cost turns from square to linear."""
     iterations: int = 15
-    """Gauss-Newton steps."""
+    """Gauss-Newton steps at most; stops when focal length and shape stand still."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,9 @@ def solve_poses(
     """A pose per frame by PnP, each started at the one before."""
     K = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1.0]])
     rotations, translations = [], []
-    vector: np.ndarray | None = None
-    move: np.ndarray | None = None
-    for pixels in np.ascontiguousarray(points):
-        if vector is None:
-            _, vector, move = cv2.solvePnP(shape, pixels, K, None, flags=cv2.SOLVEPNP_SQPNP)
+    points = np.ascontiguousarray(points)
+    _, vector, move = cv2.solvePnP(shape, points[0], K, None, flags=cv2.SOLVEPNP_SQPNP)
+    for pixels in points:
         _, vector, move = cv2.solvePnP(
             shape, pixels, K, None, vector.copy(), move.copy(), True, flags=cv2.SOLVEPNP_ITERATIVE
         )
@@ -98,7 +96,10 @@ def fit_bundle(
     poses = solve_poses(points, shape, focal, centre)
     target = config.focal_prior * source_side
     for _ in range(config.iterations):
+        before = focal, shape
         poses, shape, focal = _step(points, poses, shape, mean_shape, focal, target, centre, unit, config)
+        if abs(focal / before[0] - 1) < 1e-4 and np.abs(shape - before[1]).max() < 1e-5:
+            break
     return Bundle(shape, focal)
 
 
@@ -119,38 +120,35 @@ def _step(
     residual = (seen.pixels - points) * unit  # [T, P, 2]
     weight = 1 / np.sqrt(1 + (residual**2).sum(-1) / config.huber_px**2) / (num_frames * num_points)
     by_pose = seen.by_pose() * unit  # [T, P, 2, 6]
-    by_shape = np.einsum("tpij,tjk->tpik", seen.by_camera_point, poses.rotations) * unit  # [T, P, 2, 3]
+    by_shape = seen.by_camera_point @ poses.rotations[:, None] * unit  # [T, P, 2, 3]
     by_focal = (seen.pixels - centre) * unit  # derivative by log focal, [T, P, 2]
 
+    weighted = weight[..., None, None]
     size = 3 * num_points + 1
     hessian = np.zeros((size, size))
     gradient = np.zeros(size)
-    blocks = np.einsum("tp,tpik,tpil->pkl", weight, by_shape, by_shape)
-    blocks += np.eye(3) * config.shape_weight / num_points
+    per_point = by_shape.transpose(1, 0, 2, 3).reshape(num_points, -1, 3)  # [P, 2T, 3]
+    scaled = (by_shape * weighted).transpose(1, 3, 0, 2).reshape(num_points, 3, -1)
+    blocks = scaled @ per_point + np.eye(3) * config.shape_weight / num_points
     for p in range(num_points):
         hessian[3 * p : 3 * p + 3, 3 * p : 3 * p + 3] = blocks[p]
-    cross = np.einsum("tp,tpik,tpi->pk", weight, by_shape, by_focal).ravel()
-    hessian[:-1, -1] = hessian[-1, :-1] = cross
+    cross = scaled @ by_focal.transpose(1, 0, 2).reshape(num_points, -1, 1)
+    hessian[:-1, -1] = hessian[-1, :-1] = cross.ravel()
+    hessian[-1, -1] = (weighted[..., 0] * by_focal**2).sum() + config.focal_weight
+    pull = scaled @ residual.transpose(1, 0, 2).reshape(num_points, -1, 1)
+    gradient[:-1] = pull.ravel() + (shape - mean_shape).ravel() * config.shape_weight / num_points
     log_ratio = np.log(focal / target_focal)
-    hessian[-1, -1] = np.einsum("tp,tpi,tpi->", weight, by_focal, by_focal) + config.focal_weight
-    gradient[:-1] = (
-        np.einsum("tp,tpik,tpi->pk", weight, by_shape, residual)
-        + (shape - mean_shape) * config.shape_weight / num_points
-    ).ravel()
-    gradient[-1] = np.einsum("tp,tpi,tpi->", weight, by_focal, residual) + config.focal_weight * log_ratio
+    gradient[-1] = (weighted[..., 0] * by_focal * residual).sum() + config.focal_weight * log_ratio
 
-    own = np.einsum("tp,tpik,tpil->tkl", weight, by_pose, by_pose)  # [T, 6, 6]
-    own_gradient = np.einsum("tp,tpik,tpi->tk", weight, by_pose, residual)
-    coupling = np.concatenate(
-        [
-            np.einsum("tp,tpik,tpil->tkpl", weight, by_pose, by_shape).reshape(num_frames, 6, -1),
-            np.einsum("tp,tpik,tpi->tk", weight, by_pose, by_focal)[..., None],
-        ],
-        -1,
-    )  # [T, 6, 3P+1]
+    flat = (by_pose * weighted).reshape(num_frames, -1, 6).transpose(0, 2, 1)  # [T, 6, 2P]
+    own = flat @ by_pose.reshape(num_frames, -1, 6)
+    own_gradient = (flat @ residual.reshape(num_frames, -1, 1))[..., 0]
+    by_points = (by_pose * weighted).transpose(0, 1, 3, 2) @ by_shape  # [T, P, 6, 3]
+    by_scale = flat @ by_focal.reshape(num_frames, -1, 1)
+    coupling = np.concatenate([by_points.transpose(0, 2, 1, 3).reshape(num_frames, 6, -1), by_scale], -1)
     solved = np.linalg.solve(own, np.concatenate([coupling, own_gradient[..., None]], -1))
     reduced = hessian - coupling.reshape(-1, size).T @ solved[..., :-1].reshape(-1, size)
-    right = gradient - np.einsum("tkg,tk->g", coupling, solved[..., -1])
+    right = gradient - coupling.reshape(-1, size).T @ solved[..., -1].ravel()
     shared = -np.linalg.solve(reduced, right)
     step = -(solved[..., -1] + solved[..., :-1] @ shared)
     return poses.moved(step), shape + shared[:-1].reshape(-1, 3), float(focal * np.exp(shared[-1]))

@@ -26,17 +26,29 @@ def measure_flow(
     Yields:
         T − 1 times the motion of each point, pixels; NaN where it could not be followed.
     """
-    previous: np.ndarray | None = None
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 0.01)
-    options = {"winSize": (WINDOW_PX, WINDOW_PX), "maxLevel": 2, "criteria": criteria}
+
+    def follow(source: np.ndarray, target: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        end, found, _ = cv2.calcOpticalFlowPyrLK(
+            source,
+            target,
+            start,
+            start.copy(),
+            winSize=(WINDOW_PX, WINDOW_PX),
+            maxLevel=2,
+            criteria=criteria,
+        )
+        return end, found[:, 0] > 0
+
+    previous: np.ndarray | None = None
     for t, frame in enumerate(grey):
         if previous is not None:
             motion = np.full((points.shape[1], 2), np.nan, np.float32)
             start = np.ascontiguousarray(points[t - 1, usable] - 0.5, np.float32)[:, None]
-            end, found, _ = cv2.calcOpticalFlowPyrLK(previous, frame, start, None, **options)
-            back, found_back, _ = cv2.calcOpticalFlowPyrLK(frame, previous, end, None, **options)
+            end, found = follow(previous, frame, start)
+            back, found_back = follow(frame, previous, end)
             near = np.linalg.norm(back - start, axis=-1)[:, 0] < FORTH_AND_BACK_PX
-            good = near & (found[:, 0] > 0) & (found_back[:, 0] > 0)
+            good = near & found & found_back
             motion[usable] = np.where(good[:, None], (end - start)[:, 0], np.nan)
             yield motion
         previous = frame

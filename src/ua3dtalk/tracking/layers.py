@@ -23,7 +23,7 @@ def fill_holes(picture: Float[np.ndarray, "h w c"], known: Float[np.ndarray, "h 
     """
     levels = [np.concatenate([picture * known[..., None], known[..., None]], -1).astype(np.float32)]
     while min(levels[-1].shape[:2]) > 2:
-        levels.append(cv2.pyrDown(levels[-1]))
+        levels.append(np.asarray(cv2.pyrDown(levels[-1]), np.float32))
     filled = levels[-1][..., :-1] / np.maximum(levels[-1][..., -1:], 1e-6)
     for level in levels[-2::-1]:
         coarse = cv2.pyrUp(filled, dstsize=(level.shape[1], level.shape[0]))
@@ -79,4 +79,5 @@ def _hidden_neck(head: np.ndarray, below: np.ndarray, landmarks: np.ndarray) -> 
     reach = max(3, round(0.1 * height))
     near = cv2.dilate(below.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=reach // 2) > 0
     column = (np.abs(u) < 0.28) & (v < FILL_BELOW)
-    return head & (column | (near & (v < -0.3)))
+    beside = (v < -0.5) | ((np.abs(u) < 0.33) & (v < -0.3))
+    return head & (column | (near & beside))

@@ -27,7 +27,7 @@ from ua3dtalk.tracking.stage_io import load_arrays, save_arrays
 from ua3dtalk.tracking.topology import NUM_VERTICES, front_of_rigid, mean_face, rigid_vertices
 
 Outcome = tuple[list[str], dict[str, Any]]
-BUNDLE_FRAMES = 240
+BUNDLE_FRAMES = 160
 HOLD_OUT_EVERY = 5
 
 
