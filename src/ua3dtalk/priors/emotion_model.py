@@ -50,7 +50,7 @@ def acoustic_levels(mel: Float[np.ndarray, "a 80"], phones: Float[np.ndarray, "a
     level = mel.mean(axis=1)
     active = level > level.max() - ACTIVE_NATS
     mel = np.maximum(mel - level[active].mean(), -ACTIVE_NATS)
-    mfcc = dct(mel, axis=1, norm="ortho")[:, :MFCC]
+    mfcc = np.asarray(dct(mel, axis=1, norm="ortho"))[:, :MFCC]
 
     def batch(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None]

@@ -19,7 +19,7 @@ from ua3dtalk.priors.expression_shift import ExpressionShift
 from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
 from ua3dtalk.priors.person import PersonContent, predict_person
 from ua3dtalk.priors.silence import close_in_silence
-from ua3dtalk.priors.style import StyleNet, style_features
+from ua3dtalk.priors.style import StyleNet, style_features, whole_face
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.track_data import NUM_LOWER
 
@@ -100,10 +100,13 @@ class Priors:
             points, probabilities = self.space.from_weights(weights), self.space.probabilities(weights)
             confidence = np.ones(num_frames, np.float32)
         shifts = self.shift.shift(points)
-        lower = close_in_silence(predict_person(self.person, speech, num_frames), voiced, self.rest)
+        content = self.content.features(speech, voiced)
+        style = style_features(self.style, speech, num_frames)
+        by_style = np.ascontiguousarray(whole_face(self.style, style, content)[:, :NUM_LOWER])
+        lower = close_in_silence(predict_person(self.person, speech, by_style), voiced, self.rest)
         return PriorFeatures(
-            content=self.content.features(speech, voiced),
-            style=style_features(self.style, speech, num_frames),
+            content=content,
+            style=style,
             emotion=points,
             lower=lower + shifts[:, :NUM_LOWER],
             upper_offset=np.ascontiguousarray(shifts[:, NUM_LOWER:]),
@@ -121,6 +124,7 @@ class Priors:
             "person.gain": self.person.gain,
             "person.centre": self.person.centre,
             "person.penalty": self.person.penalty,
+            "person.style_share": self.person.style_share,
             "rest.lower": self.rest,
             "space.points": self.space.points,
             "shift.weights": self.shift.weights,

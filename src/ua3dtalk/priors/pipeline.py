@@ -87,10 +87,11 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         voiced = voice_activity(speech, subject.num_frames)
         emotion = _emotion(subject, teacher, speech, voiced, face, frames, folds)
         task.advance(note="emotion")
-        lips = _lips(content, speech, face[:, :NUM_LOWER] - emotion.shifts[:, :NUM_LOWER], voiced, frames, folds)
-        task.advance(note="content")
-        style = _style(content.features(speech, voiced), speech, face, frames, folds, config)
+        calm = face - emotion.shifts  # emotion is added again at the end
+        style = _style(content.features(speech, voiced), speech, calm, frames, folds, config)
         task.advance(note="style")
+        lips = _lips(content, speech, calm[:, :NUM_LOWER], style.lower, voiced, frames, folds)
+        task.advance(note="content")
     features = PriorFeatures(
         content=style.content,
         style=style.features,
@@ -105,6 +106,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         "emotion_variance_explained": round(emotion.gain, 3),
         "style_error_ratio": round(style.error_ratio, 3),
         "penalty_opening": float(lips.person.penalty[-1]),
+        "style_share": float(lips.person.style_share[0]),
         "gain_opening": round(float(lips.person.gain[-1]), 3),
     }
     log.info("priors: %s", figures)
@@ -139,6 +141,7 @@ class _Style:
     net: StyleNet
     content: np.ndarray
     features: Float32[np.ndarray, "t 64"]
+    lower: Float32[np.ndarray, "t 13"]
     error_ratio: float
 
 
@@ -170,13 +173,14 @@ def _lips(
     content: ContentPrior,
     speech: SpeechFeatures,
     lower: np.ndarray,
+    by_style: np.ndarray,
     voiced: np.ndarray,
     frames: list[int],
     folds: Sequence[Fold],
 ) -> _Lips:
     """Lower face from speech, without the emotion's share; training frames out of fold."""
-    person, held_out = fit_person(content, speech, lower, frames, folds)
-    predicted = predict_person(person, speech, len(lower))
+    person, held_out = fit_person(content, speech, lower, by_style, frames, folds)
+    predicted = predict_person(person, speech, by_style)
     predicted[np.asarray(frames)] = held_out
     closed = close_in_silence(predicted, voiced, rest_pose(lower, voiced, frames))
     for fold in folds:  # each block's rest from the others
@@ -201,15 +205,18 @@ def _style(
     net = train(frames)
     final = style_features(net, speech, len(face))
     out, with_style, without = final.copy(), 0.0, 0.0
+    predicted = whole_face(net, final, content)
     for fold in folds:
         of_fold = train(fold.fit)
         raw = style_features(of_fold, speech, len(face))
         held = np.asarray(fold.held)
         out[held] = out_of_fold_style(final, raw, fold)
         centre = raw[np.asarray(fold.fit)].mean(axis=0)
-        with_style += float(np.abs(whole_face(of_fold, raw, content) - face)[held].sum())
+        predicted[held] = whole_face(of_fold, raw, content)[held]
+        with_style += float(np.abs(predicted[held] - face[held]).sum())
         without += float(np.abs(whole_face(of_fold, np.tile(centre, (len(raw), 1)), content) - face)[held].sum())
-    return _Style(net, content, out, with_style / max(without, 1e-9))
+    lower = np.ascontiguousarray(predicted[:, :NUM_LOWER])
+    return _Style(net, content, out, lower, with_style / max(without, 1e-9))
 
 
 def _figures(features: PriorFeatures, lower: np.ndarray, train: list[int], test: list[int]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import soxr
 from jaxtyping import Float, Float32
-from scipy.signal import butter, fftconvolve, lfilter
+from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
 SAMPLE_RATE_HZ = 16000
 
@@ -24,8 +24,7 @@ def perturb(audio: Float32[np.ndarray, " s"], rng: np.random.Generator) -> Float
         sound = np.asarray(lfilter([1, rng.uniform(-0.35, 0.35)], [1], sound))
     if rng.random() < 0.25:
         edges = [rng.uniform(60, 200) / 8000, rng.uniform(3500, 7500) / 8000]
-        numerator, denominator = butter(2, edges, "band")
-        sound = np.asarray(lfilter(numerator, denominator, sound))
+        sound = np.asarray(sosfilt(butter(2, edges, "band", output="sos"), sound))
     if rng.random() < 0.7:
         noise = np.asarray(lfilter([1], [1, -rng.uniform(0, 0.97)], rng.normal(size=len(sound))))
         ratio = 10 ** (-rng.uniform(8, 35) / 20)

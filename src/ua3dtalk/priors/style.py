@@ -72,8 +72,9 @@ def fit_style(
     rng: np.random.Generator,
 ) -> StyleNet:
     """Train on stretches of ``frames`` (others are not looked at) with L1 on the whole face."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.integers(2**31)))  # layers and dropout draw from torch's own generator
+        torch.manual_seed(generator.initial_seed())  # layers and dropout draw from torch's own generator
         net = StyleNet().train()
         mel = torch.from_numpy(_picture_mel(speech, len(targets)))
         seen = mel.reshape(len(targets), FRAMES_PER_PICTURE, NUM_MEL)[torch.as_tensor(list(frames))]
@@ -86,7 +87,8 @@ def fit_style(
         for _ in range(config.steps):
             chosen = [int(starts[i]) for i in rng.integers(len(starts), size=config.batch)]
             sound = torch.stack([mel[4 * s : 4 * (s + length)] for s in chosen])
-            sound = sound + torch.randn_like(sound) * 0.3 + (torch.rand(len(chosen), 1, 1) - 0.5) * 0.8
+            sound = sound + 0.3 * torch.randn(sound.shape, generator=generator)
+            sound = sound + 0.8 * (torch.rand((len(chosen), 1, 1), generator=generator) - 0.5)
             known = torch.stack([frozen[s : s + length] for s in chosen])
             wanted = torch.stack([face[s : s + length] for s in chosen])
             loss = (net(sound, known) - wanted).abs().mean()

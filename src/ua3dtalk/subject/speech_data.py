@@ -65,9 +65,9 @@ class SpeechFeatures:
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` in one atomic step."""
-        arrays = {"phones": self.phones, "mel": self.mel}
+        encoder, rate_hz = np.array(self.encoder), np.array(self.rate_hz)
         with atomic_path(path) as partial:
-            np.savez(partial, encoder=np.array(self.encoder), rate_hz=np.array(self.rate_hz), **arrays)
+            np.savez(partial, phones=self.phones, mel=self.mel, encoder=encoder, rate_hz=rate_hz)
 
     @staticmethod
     def load(path: Path) -> SpeechFeatures:
