@@ -143,8 +143,7 @@ def find_speaker(samples: Iterable[list[np.ndarray]]) -> Speaker | None:
     for boxes in samples:
         count += 1
         for box in boxes:
-            middle, size = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
-            near = [t for t in tracks if np.linalg.norm((t[-1][:2] + t[-1][2:]) / 2 - middle) < size]
+            near = [track for track in tracks if _same_face(track[-1], box)]
             if near:
                 max(near, key=len).append(box)
             else:
@@ -154,6 +153,12 @@ def find_speaker(samples: Iterable[list[np.ndarray]]) -> Speaker | None:
     areas = [float(np.median([np.prod(b[2:] - b[:2]) for b in track])) for track in tracks]
     best = int(np.argmax([len(track) * area for track, area in zip(tracks, areas, strict=True)]))
     return Speaker(np.array(tracks[best]), count, sum(len(t) >= max(1, count / 5) for t in tracks))
+
+
+def _same_face(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two boxes can be of one face: nearer than the smaller one is large."""
+    apart = float(np.linalg.norm((a[:2] + a[2:] - b[:2] - b[2:]) / 2))
+    return apart < min(float((a[2:] - a[:2]).max()), float((b[2:] - b[:2]).max()))
 
 
 def choose_box(speaker: Speaker, width: int, height: int, size: int) -> CropBox:

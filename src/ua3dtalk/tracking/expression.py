@@ -121,13 +121,11 @@ def measure_expression(
 def _principal(values: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, float]:
     """Scores of the first components, and the share of variance they explain. Signs are fixed by the loadings."""
     centred = values[train] - values[train].mean(0)
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    axes = axes[:NUM_COMPONENTS]
+    variances, axes = np.linalg.eigh(centred.T @ centred)
+    axes = axes[:, ::-1][:, :NUM_COMPONENTS].T
     largest = np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], 1)
     axes = axes * np.sign(largest)
-    missing = NUM_COMPONENTS - len(axes)
-    axes = np.pad(axes, ((0, missing), (0, 0)))
-    share = float((sizes[:NUM_COMPONENTS] ** 2).sum() / max(float((sizes**2).sum()), 1e-20))
+    share = float(variances[-NUM_COMPONENTS:].sum() / max(float(variances.sum()), 1e-20))
     return (values - values[train].mean(0)) @ axes.T, share
 
 

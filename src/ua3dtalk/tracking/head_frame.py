@@ -42,22 +42,24 @@ def to_head_frame(
     depth -= np.median(depth[:, rigid] - expected, axis=1, keepdims=True)
     depth += poses.translations[:, 2:]
     camera = np.concatenate([(points[..., :2] - centre) / focal * depth[..., None], depth[..., None]], -1)
-    head = np.einsum("tji,tpj->tpi", poses.rotations, camera - poses.translations[:, None])
-    return _align(head, rigid, rigid_shape)
+    head = (camera - poses.translations[:, None]) @ poses.rotations
+    return _align(head, rigid)
 
 
-def _align(head: np.ndarray, rigid: np.ndarray, rigid_shape: np.ndarray) -> np.ndarray:
-    """Similarity of every frame onto the median frame, which starts on the rigid shape."""
-    typical = rigid_shape
+def _align(head: np.ndarray, rigid: np.ndarray) -> np.ndarray:
+    """Similarity of every frame onto the median frame.
+
+    Not onto the bundle's shape: its depth differs from the detector's, and the compromise would tilt every frame.
+    """
     for _ in range(ALIGN_ROUNDS):
+        typical = np.median(head[:, rigid], axis=0)
         source = head[:, rigid]
         middle, goal = source.mean(1, keepdims=True), typical.mean(0)
         a, b = source - middle, typical - goal
-        u, s, vt = np.linalg.svd(np.einsum("tpi,pj->tij", a, b))
+        u, s, vt = np.linalg.svd(a.transpose(0, 2, 1) @ b)
         sign = np.ones_like(s)
         sign[:, 2] = np.sign(np.linalg.det(u @ vt))
         turn = (u * sign[:, None]) @ vt
         scale = (s * sign).sum(1) / (a**2).sum((1, 2))
         head = scale[:, None, None] * (head - middle) @ turn + goal
-        typical = np.median(head[:, rigid], axis=0)
     return head

@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, UInt8
 
 from ua3dtalk.subject.labels import Label
 from ua3dtalk.tracking.alignment import HeadPlane, face_coordinates
-from ua3dtalk.tracking.colour import ColourModels, colour_bins
+from ua3dtalk.tracking.colour import BINS, ColourModels, colour_bins
 from ua3dtalk.tracking.regions import face_regions, polygon
 from ua3dtalk.tracking.topology import FACE_OVAL
 
@@ -98,7 +98,7 @@ class Parser:
         self._config = config
         self._geometry = position_priors(plane, face)
         self._log_positions = np.log(self._geometry + 1e-6)
-        self._evidence = np.zeros((1, 4), np.float32)
+        self._evidence = np.zeros((BINS**3, 4), np.float32)
 
     def fit(self, keyframes: list[Keyframe]) -> None:
         """Learn colours from the surest places, then fuse positions and colours over the keyframes."""

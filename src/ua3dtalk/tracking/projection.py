@@ -68,7 +68,7 @@ def project(
         focal: Focal length, pixels.
         centre: Principal point, pixels.
     """
-    turned = np.einsum("tij,pj->tpi", poses.rotations, shape)
+    turned = shape @ poses.rotations.transpose(0, 2, 1)
     camera = turned + poses.translations[:, None]
     z = camera[..., 2:]
     normal = camera[..., :2] / z
@@ -82,5 +82,5 @@ def pixels_of(
     poses: Poses, shape: Float64[np.ndarray, "p 3"], focal: float, centre: Float64[np.ndarray, " 2"]
 ) -> Float64[np.ndarray, "t p 2"]:
     """Projected points only."""
-    camera = np.einsum("tij,pj->tpi", poses.rotations, shape) + poses.translations[:, None]
+    camera = shape @ poses.rotations.transpose(0, 2, 1) + poses.translations[:, None]
     return camera[..., :2] / camera[..., 2:] * focal + centre
