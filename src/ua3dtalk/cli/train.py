@@ -48,17 +48,16 @@ class Train(Command):
         from ua3dtalk.core.device import pick_device
 
         device = pick_device(self.device)
+        from ua3dtalk.recipes.presets import preset
         from ua3dtalk.recipes.train import train_avatar
 
+        config = preset(self.preset, seed=self.seed, max_steps=self.max_steps, overrides=overrides)
         avatar = train_avatar(
             subject,
             out,
-            preset=self.preset,
+            config,
             device=device,
-            max_steps=self.max_steps,
-            seed=self.seed,
             resume=self.resume,
-            overrides=overrides,
             progress=progress,
         )
         text = f"The avatar is in {avatar}.\nNext: ua3dtalk synthesize {avatar} --audio SPEECH --out OUT.mp4"

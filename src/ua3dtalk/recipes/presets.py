@@ -17,22 +17,26 @@ from ua3dtalk.gaussians.initialisation import InitialisationConfig
 from ua3dtalk.training.config import LossConfig, RateConfig, StageConfig, TrainConfig
 
 
-def preset(name: str, seed: int = 0, max_steps: int | None = None) -> TrainConfig:
-    """A whole run by name.
+def preset(
+    name: str, *, seed: int = 0, max_steps: int | None = None, overrides: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """A whole run by name, with what the user changed.
 
     Args:
         name: ``quick`` (256², minutes on two cores), ``standard`` or ``paper``.
         seed: Seed of the run.
         max_steps: Cap on the steps of all stages together; every stage is shortened in proportion.
+        overrides: Settings by dotted name, e.g. ``{"face.covariance": "full"}``; applied last.
 
     Raises:
-        UserError: another name, or a cap below one step per stage.
+        UserError: another name, a cap below one step per stage, or a setting that does not exist or fit.
     """
     makers = {"quick": quick, "standard": standard, "paper": paper}
     if name not in makers:
         raise UserError(f"--preset {name!r} is not known.", f"Use one of {', '.join(makers)}.")
     config = replace(makers[name](), seed=seed)
-    return config if max_steps is None else shortened(config, max_steps)
+    config = config if max_steps is None else shortened(config, max_steps)
+    return overridden(config, overrides or {})
 
 
 def shortened(config: TrainConfig, max_steps: int) -> TrainConfig:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +17,6 @@ from ua3dtalk.core.provenance import provenance
 from ua3dtalk.gaussians.initialisation import initial_face, initial_mouth
 from ua3dtalk.priors.features import PriorFeatures
 from ua3dtalk.priors.pipeline import PriorsConfig, fit_priors, subject_features
-from ua3dtalk.recipes.presets import overridden
-from ua3dtalk.recipes.presets import preset as make_preset
 from ua3dtalk.render.rasterizer import Rasterizer
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -39,13 +35,10 @@ PRIORS_FILE = "priors.safetensors"
 def train_avatar(
     subject: Path,
     out: Path,
+    config: TrainConfig,
     *,
-    preset: str = "quick",
     device: torch.device | None = None,
-    max_steps: int | None = None,
-    seed: int = 0,
     resume: bool = False,
-    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Train an avatar of a prepared subject.
@@ -53,12 +46,9 @@ def train_avatar(
     Args:
         subject: Subject folder.
         out: Avatar folder to write.
-        preset: ``quick``, ``standard`` or ``paper``.
+        config: The run, from ``recipes.presets.preset``.
         device: Where to compute; None is the CPU.
-        max_steps: Cap on the steps of all stages together.
-        seed: Seed of everything random.
         resume: Go on from an interrupted run in ``out``.
-        overrides: Settings by dotted name, e.g. ``{"face.covariance": "full"}``; they win over the preset.
         progress: Where to report.
 
     Returns:
@@ -69,19 +59,18 @@ def train_avatar(
     """
     report = progress or Silent()
     target = device or torch.device("cpu")
-    config = overridden(make_preset(preset, seed, max_steps), overrides or {})
     opened = Subject.open(subject)
     require_speech(opened)
     if (out / "avatar.json").exists() and not resume:
         raise UserError(f"{out} already holds an avatar.", "Give another --out, or --resume to go on.")
-    fit_priors(opened, PriorsConfig(seed=seed), report)
+    fit_priors(opened, PriorsConfig(seed=config.seed), report)
     run = build_run(opened, config, make_rasterizer(target), target)
     log.info("Training %s with %s on %s", subject, run.rasterizer.name, target)
     train(run, out, opened.source_sha256, resume=resume, progress=report)
     facts = {
         "config": to_plain(config),
         "backend": run.rasterizer.name,
-        "seed": seed,
+        "seed": config.seed,
         "gaussians": {name: len(layer.gaussians) for name, layer in run.layers.items()},
         "provenance": provenance(),
     }
