@@ -93,7 +93,7 @@ def _mouth_fields(face: FaceSurface) -> dict[str, np.ndarray]:
     lift = mouth.middle * mouth.near(0.014)
     raise_upper = np.stack([zero, 0.0042 * lift * upper, 0.0008 * lift * upper], axis=1)
     drop_lower = np.stack([zero, -0.0048 * lift * lower, 0.0006 * lift * lower], axis=1)
-    tuck = np.stack([zero, 0.0026 * lift * lower, -0.0050 * lift * lower], axis=1)
+    tuck = np.stack([zero, 0.0013 * lift * lower, -0.0026 * lift * lower], axis=1)
     smile, frown = np.zeros_like(points), np.zeros_like(points)
     for sign, corner in zip((-1.0, 1.0), mouth.corners, strict=True):
         at_corner = _bell(points, corner, 0.021)[:, None]

@@ -13,7 +13,7 @@ from ua3dtalk.subject.actor.expressions import EXPRESSIONS, JAW_ANGLE_RAD, smoot
 from ua3dtalk.subject.actor.face import FaceSurface, build_face
 from ua3dtalk.subject.actor.facial_hair import brows, lashes
 from ua3dtalk.subject.actor.hair import scalp_hair
-from ua3dtalk.subject.actor.landmark_rings import LEFT_BROW, RIGHT_BROW
+from ua3dtalk.subject.actor.landmark_rings import LEFT_BROW, LOWER_LIP_MIDDLE, RIGHT_BROW, UPPER_LIP_MIDDLE
 from ua3dtalk.subject.actor.looks import looks_of
 from ua3dtalk.subject.actor.mesh import Material, Mover, Piece
 from ua3dtalk.subject.actor.raster import rasterize, vertex_normals
@@ -133,13 +133,14 @@ class Scene:
             openness[thin] = least + (1 - least) * openness[thin]
             key[thin] = least + (1 - least) * key[thin]
         self._extra[:, 0], self._extra[:, 1] = openness, 0.06 + 0.94 * key
+        self._inside = np.flatnonzero(inside)
+        self._inside_light = self._extra[inside, :2].copy()
 
     def _pose(self, frame: FramePose) -> Float[np.ndarray, "v 3"]:
         """Vertices in the head frame; also refreshes the normals."""
         points = self._rest.copy()
-        used = np.flatnonzero(frame.weights)
         face = points[: self._face_count]
-        face += np.tensordot(frame.weights[used].astype(np.float32), self._basis[used], axes=1)
+        face += (frame.weights.astype(np.float32) @ self._basis.reshape(len(self._basis), -1)).reshape(face.shape)
         self.skin.push_lids(face)
         jaw = float(frame.weights[EXPRESSIONS.index("jaw_open")])
         for mover in (Mover.JAW, Mover.TONGUE):
@@ -203,6 +204,9 @@ class Scene:
         gaze = np.array([np.sin(side) * np.cos(up), np.sin(up), np.cos(side) * np.cos(up)])
         eyes = np.stack([*self.skin.eye_centres, gaze, self.looks.iris])
         image = self._backdrop(size).copy()
+        # Little light falls between lips that are hardly apart.
+        gap = np.linalg.norm(points[UPPER_LIP_MIDDLE] - points[LOWER_LIP_MIDDLE])
+        self._extra[self._inside, :2] = self._inside_light * (0.35 + 0.65 * smoothstep(gap / 0.010))
         mesh = (self._triangles, self._material, self._cutout, points, self._normals, self._tangents, self._uv)
         shade(owner, weights, *mesh, self._colours, self._extra, lights, eyes, image)
         picture = np.empty((size[1], size[0], 3), np.uint8)
