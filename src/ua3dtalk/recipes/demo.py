@@ -14,6 +14,7 @@ from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ, write_flac
 from ua3dtalk.recipes.evaluate import evaluate_avatar
 from ua3dtalk.recipes.prepare import prepare_subject
+from ua3dtalk.recipes.presets import preset
 from ua3dtalk.recipes.synthesize import synthesize_video
 from ua3dtalk.recipes.train import train_avatar
 from ua3dtalk.subject.actor.config import ActorConfig
@@ -92,7 +93,8 @@ def run_demo(out: Path, *, device: torch.device | None = None, progress: Progres
         generate_actor(places.actor, ActorConfig(), report)
     prepare_subject(places.actor / VIDEO_NAME, places.subject, labels=places.actor / EMOTION_NAME, progress=report)
     if not (places.avatar / "avatar.json").exists():
-        train_avatar(places.subject, places.avatar, device=device, max_steps=MAX_STEPS, resume=True, progress=report)
+        config = preset("quick", max_steps=MAX_STEPS)
+        train_avatar(places.subject, places.avatar, config, device=device, resume=True, progress=report)
     write_new_speech(places)
     options = SynthesisOptions(timeline=places.timeline, confidence=places.confidence, report=out / "talking.json")
     synthesize_video(places.avatar, places.speech, places.video, options=options, device=device, progress=report)
