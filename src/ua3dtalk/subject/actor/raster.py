@@ -113,3 +113,32 @@ def vertex_normals(vertices, triangles, normals):
         length = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2) + 1e-20
         for a in range(3):
             normals[v, a] /= length
+
+
+@numba.njit(cache=True, fastmath=True, nogil=True)
+@no_type_check
+def add_shapes(points, basis, weights):
+    """Add weighted displacements ``basis`` [B, V, 3] to ``points`` [V, 3]; zero weights cost nothing.
+
+    Not a matrix product: the threads of a linear-algebra library cost more than this sum.
+    """
+    for b in range(len(weights)):
+        if weights[b] == 0.0:
+            continue
+        for v in range(points.shape[0]):
+            for a in range(3):
+                points[v, a] += weights[b] * basis[b, v, a]
+
+
+@numba.njit(cache=True, fastmath=True, nogil=True)
+@no_type_check
+def project(points, viewmat, intrinsics, screen):
+    """Pixels and depth of ``points`` [V, 3], written to ``screen`` [V, 3]."""
+    for v in range(points.shape[0]):
+        x, y, z = points[v, 0], points[v, 1], points[v, 2]
+        depth = viewmat[2, 0] * x + viewmat[2, 1] * y + viewmat[2, 2] * z + viewmat[2, 3]
+        right = viewmat[0, 0] * x + viewmat[0, 1] * y + viewmat[0, 2] * z + viewmat[0, 3]
+        down = viewmat[1, 0] * x + viewmat[1, 1] * y + viewmat[1, 2] * z + viewmat[1, 3]
+        screen[v, 0] = right / depth * intrinsics[0, 0] + intrinsics[0, 2]
+        screen[v, 1] = down / depth * intrinsics[1, 1] + intrinsics[1, 2]
+        screen[v, 2] = depth

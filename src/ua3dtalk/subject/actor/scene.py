@@ -16,7 +16,7 @@ from ua3dtalk.subject.actor.hair import scalp_hair
 from ua3dtalk.subject.actor.landmark_rings import LEFT_BROW, LOWER_LIP_MIDDLE, RIGHT_BROW, UPPER_LIP_MIDDLE
 from ua3dtalk.subject.actor.looks import looks_of
 from ua3dtalk.subject.actor.mesh import Material, Mover, Piece
-from ua3dtalk.subject.actor.raster import rasterize, vertex_normals
+from ua3dtalk.subject.actor.raster import add_shapes, project, rasterize, vertex_normals
 from ua3dtalk.subject.actor.shading import FILL, KEY, RIM, develop, shade
 from ua3dtalk.subject.actor.skin import Skin, build_skin
 from ua3dtalk.subject.labels import Label
@@ -68,10 +68,13 @@ class Scene:
         brow_piece, brow_basis = brows(face, skin, looks.hair * 0.8, generator)
         lash_piece, lash_basis = lashes(face, skin, looks.hair)
         pieces = [_skin_piece(skin, colours, _skin_labels(face, skin)), brow_piece, lash_piece]
-        self._basis = np.concatenate([skin.basis, brow_basis, lash_basis], axis=1).astype(np.float32)
+        basis = np.concatenate([skin.basis, brow_basis, lash_basis], axis=1)
+        self._basis = np.ascontiguousarray(basis, dtype=np.float32)
         pieces += parts.eyeballs(skin, looks.iris) + parts.teeth(skin) + [parts.tongue(skin)]
         pieces += [*parts.ears(skin, looks.skin), parts.neck(skin, looks.skin * [0.97, 0.93, 0.92])]
         pieces += parts.torso(skin, looks.cloth) + scalp_hair(face, looks.hair, generator)
+        self._buffers: dict[str, np.ndarray] = {}
+        self._wall = np.empty((0, 0, 3), np.float32)
         self._assemble(pieces, gloss)
         self._encoding = (255 * np.linspace(0, 1, 4096) ** (2 / 2.2) + 0.5).astype(np.uint8)
         self._bake()
@@ -138,9 +141,10 @@ class Scene:
 
     def _pose(self, frame: FramePose) -> Float[np.ndarray, "v 3"]:
         """Vertices in the head frame; also refreshes the normals."""
-        points = self._rest.copy()
+        points = self._buffer("points", self._rest.shape, np.float32)
+        points[:] = self._rest
         face = points[: self._face_count]
-        face += (frame.weights.astype(np.float32) @ self._basis.reshape(len(self._basis), -1)).reshape(face.shape)
+        add_shapes(face, self._basis, frame.weights.astype(np.float32))
         self.skin.push_lids(face)
         jaw = float(frame.weights[EXPRESSIONS.index("jaw_open")])
         for mover in (Mover.JAW, Mover.TONGUE):
@@ -162,15 +166,12 @@ class Scene:
 
     def _rasterize(self, frame: FramePose, K: np.ndarray, size: tuple[int, int], factor: int):
         points = self._pose(frame)
-        camera = points @ frame.viewmat[:3, :3].T.astype(np.float32) + frame.viewmat[:3, 3].astype(np.float32)
-        focal = np.array([K[0, 0], K[1, 1]], np.float32) * factor
-        centre = np.array([K[0, 2], K[1, 2]], np.float32) * factor
-        screen = np.empty_like(camera)
-        screen[:, :2] = camera[:, :2] / camera[:, 2:] * focal + centre
-        screen[:, 2] = camera[:, 2]
+        screen = self._buffer("screen", points.shape, np.float32)
+        scaled = np.diag([factor, factor, 1.0]) @ K
+        project(points, frame.viewmat, scaled, screen)
         shape = (size[1] * factor, size[0] * factor)
-        nearness, owner = np.empty(shape, np.float32), np.empty(shape, np.int32)
-        weights = np.empty((*shape, 2), np.float32)
+        nearness, owner = self._buffer("nearness", shape, np.float32), self._buffer("owner", shape, np.int32)
+        weights = self._buffer("weights", (*shape, 2), np.float32)
         rasterize(screen, self._triangles, self._cutout, self._uv, nearness, owner, weights)
         return points, owner, weights
 
@@ -203,7 +204,9 @@ class Scene:
         side, up = frame.gaze_rad
         gaze = np.array([np.sin(side) * np.cos(up), np.sin(up), np.cos(side) * np.cos(up)])
         eyes = np.stack([*self.skin.eye_centres, gaze, self.looks.iris])
-        image = self._backdrop(size).copy()
+        wall = self._backdrop(size)
+        image = self._buffer("image", wall.shape, np.float32)
+        image[:] = wall
         # Little light falls between lips that are hardly apart.
         gap = np.linalg.norm(points[UPPER_LIP_MIDDLE] - points[LOWER_LIP_MIDDLE])
         self._extra[self._inside, :2] = self._inside_light * (0.35 + 0.65 * smoothstep(gap / 0.010))
@@ -213,9 +216,15 @@ class Scene:
         develop(image, self._encoding, picture)
         return picture
 
+    def _buffer(self, name: str, shape: tuple[int, ...], kind: type) -> np.ndarray:
+        """Memory that is used again for every frame: fresh pages cost more than the drawing."""
+        if name not in self._buffers or self._buffers[name].shape != shape:
+            self._buffers[name] = np.empty(shape, kind)
+        return self._buffers[name]
+
     def _backdrop(self, size: tuple[int, int]) -> Float[np.ndarray, "h w 3"]:
         """A wall with a soft pool of light behind the head."""
-        if getattr(self, "_wall", None) is None or self._wall.shape[:2] != (2 * size[1], 2 * size[0]):
+        if self._wall.shape[:2] != (2 * size[1], 2 * size[0]):
             y, x = np.mgrid[0 : 2 * size[1], 0 : 2 * size[0]].astype(np.float32)
             radius = np.hypot(x / (2 * size[0]) - 0.58, y / (2 * size[1]) - 0.40)
             pool = 0.52 + 0.55 * np.exp(-((radius / 0.48) ** 2))

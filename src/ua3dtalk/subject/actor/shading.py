@@ -13,6 +13,7 @@ SKIN, EYE, TEETH, MOUTH, HAIR, CLOTH = 0, 1, 2, 3, 4, 5
 KEY = np.array([-0.42, 0.50, 0.76]) / np.linalg.norm([-0.42, 0.50, 0.76])
 FILL = np.array([0.75, 0.10, 0.65]) / np.linalg.norm([0.75, 0.10, 0.65])
 RIM = np.array([0.60, 0.45, -0.66]) / np.linalg.norm([0.60, 0.45, -0.66])
+KEY_COLOUR, FILL_COLOUR, RIM_COLOUR = (1.62, 1.50, 1.34), (0.34, 0.38, 0.46), (0.50, 0.52, 0.58)
 _jit = numba.njit(cache=True, fastmath=True, nogil=True)
 
 
@@ -66,6 +67,75 @@ def _alike(owner, material, top, left):
 
 @_jit
 @no_type_check
+def _mix(corners, w1, w2, source, out):
+    """Attribute of a point inside a triangle."""
+    w0 = 1.0 - w1 - w2
+    for c in range(out.shape[0]):
+        out[c] = w0 * source[corners[0], c] + w1 * source[corners[1], c] + w2 * source[corners[2], c]
+
+
+@_jit
+@no_type_check
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@_jit
+@no_type_check
+def _unit(vector):
+    scale = 1.0 / (np.sqrt(_dot(vector, vector)) + 1e-12)
+    for c in range(3):
+        vector[c] *= scale
+
+
+@_jit
+@no_type_check
+def _light_hair(albedo, normal, tangent, halfway, extra, strand, lights, out):
+    """Kajiya and Kay's fibres over a softly lit shell; ``strand`` is 0..1 by strand, below 0 for the cap."""
+    vary, gleam = 1.0, 1.0
+    if strand >= 0.0:
+        vary = (0.60 + 0.5 * extra[3]) * (0.72 + 0.56 * strand)
+        gleam = 0.6 + 0.8 * strand
+    along, across = _dot(tangent, lights[0]), _dot(tangent, halfway)
+    lit = np.sqrt(max(0.0, 1.0 - along * along))
+    ring = np.sqrt(max(0.0, 1.0 - (across - 0.10) ** 2))
+    shell = _wrap(_dot(normal, lights[0]), 0.45)
+    spec = (ring**48 * 0.22 + ring**10 * 0.05) * (0.25 + 0.75 * shell) * extra[2] * gleam
+    key = (0.35 * lit + 0.65) * shell * extra[1]
+    fill, rim = _wrap(_dot(normal, lights[1]), 0.4), _wrap(_dot(normal, lights[2]), 0.1)
+    around = extra[0] * (0.42 + 0.20 * _dot(normal, lights[3]))
+    for c in range(3):
+        out[c] = albedo[c] * (vary * (KEY_COLOUR[c] * key + FILL_COLOUR[c] * fill) + around)
+        out[c] += RIM_COLOUR[c] * rim * (0.35 * albedo[c] + 0.05) * extra[0]
+        out[c] += spec * extra[1] * (0.55 + 0.45 * albedo[c] / (albedo[0] + 1e-6)) * KEY_COLOUR[c] * 0.5
+
+
+@_jit
+@no_type_check
+def _light_solid(kind, albedo, normal, view, halfway, extra, lights, out):
+    """Wrapped diffuse light (red bleeds furthest through skin), a highlight and a faint sheen at grazing angles."""
+    wrap, gloss, power = 0.12, extra[2], 22.0
+    if kind == EYE:
+        wrap, gloss, power = 0.5, 1.6, 240.0
+    towards_key = _dot(normal, lights[0])
+    fill = _wrap(_dot(normal, lights[1]), 0.3) * (0.4 + 0.6 * extra[0])
+    rim = _wrap(_dot(normal, lights[2]), 0.05) * extra[0]
+    ground = extra[0] * (0.43 + 0.13 * _dot(normal, lights[3]))
+    grazing = (1.0 - max(0.0, _dot(normal, view))) ** 3
+    facing = _dot(normal, halfway)
+    spec = gloss * facing**power if facing > 0.75 else 0.0
+    for c in range(3):
+        bleed, around = wrap, ground * (1.0, 0.99, 0.98)[c]
+        if kind == SKIN:
+            bleed = (0.34, 0.16, 0.10)[c]
+            around = ground * (1.0 + (0.15, -0.05, -0.12)[c] * (1.0 - extra[0]))
+        diffuse = KEY_COLOUR[c] * _wrap(towards_key, bleed) * extra[1] + FILL_COLOUR[c] * fill
+        out[c] = albedo[c] * (diffuse + around + RIM_COLOUR[c] * rim)
+        out[c] += spec * extra[1] * KEY_COLOUR[c] * 0.5 + grazing * extra[0] * 0.05 * gloss
+
+
+@_jit
+@no_type_check
 def shade(
     owner, weights, triangles, material, cutout, vertices, normals, tangents, uv, colours, extra, lights, eyes, image
 ):
@@ -76,11 +146,8 @@ def shade(
     ``eyes`` [4, 3]: right and left centre, gaze direction, iris colour.
     """
     height, width = owner.shape
-    p, n, a, t = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
-    e, view, local, out = np.empty(4), np.empty(3), np.empty(3), np.empty(3)
-    key_colour = (1.62, 1.50, 1.34)
-    fill_colour = (0.34, 0.38, 0.46)
-    rim_colour = (0.50, 0.52, 0.58)
+    p, n, a, t, e, across = np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(4), np.empty(2)
+    view, halfway, out = np.empty(3), np.empty(3), np.empty(3)
     for block in range((height // 2) * (width // 2)):
         top, left = 2 * (block // (width // 2)), 2 * (block % (width // 2))
         alike = _alike(owner, material, top, left)
@@ -94,93 +161,31 @@ def shade(
             f = owner[y, x]
             if f < 0:
                 continue
-            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
-            w1, w2 = weights[y, x, 0], weights[y, x, 1]
-            w0 = 1.0 - w1 - w2
-            m = material[f]
+            corners, w1, w2, kind = triangles[f], weights[y, x, 0], weights[y, x, 1], material[f]
+            _mix(corners, w1, w2, vertices, p)
+            _mix(corners, w1, w2, normals, n)
+            _mix(corners, w1, w2, colours, a)
+            _mix(corners, w1, w2, extra, e)
+            _unit(n)
             for c in range(3):
-                p[c] = w0 * vertices[i, c] + w1 * vertices[j, c] + w2 * vertices[k, c]
-                n[c] = w0 * normals[i, c] + w1 * normals[j, c] + w2 * normals[k, c]
-                a[c] = w0 * colours[i, c] + w1 * colours[j, c] + w2 * colours[k, c]
-            for c in range(4):
-                e[c] = w0 * extra[i, c] + w1 * extra[j, c] + w2 * extra[k, c]
-            scale = 1.0 / (np.sqrt(n[0] ** 2 + n[1] ** 2 + n[2] ** 2) + 1e-12)
-            length = 1e-12
-            for c in range(3):
-                n[c] *= scale
                 view[c] = lights[4, c] - p[c]
-                length += view[c] ** 2
-            length = np.sqrt(length)
+            _unit(view)
             for c in range(3):
-                view[c] /= length
-            gloss, power = e[2], 22.0
-            wrap = 0.12
-            if m == EYE:
-                side = 0 if p[0] < 0.0 else 1
-                scale = 0.0
-                for c in range(3):
-                    local[c] = p[c] - eyes[side, c]
-                    scale += local[c] ** 2
-                scale = 1.0 / np.sqrt(scale)
-                for c in range(3):
-                    local[c] *= scale
-                _eye_colour(local, eyes[2], eyes[3], a)
-                wrap, gloss, power = 0.5, 1.6, 240.0
-            nk = n[0] * lights[0, 0] + n[1] * lights[0, 1] + n[2] * lights[0, 2]
-            nf = n[0] * lights[1, 0] + n[1] * lights[1, 1] + n[2] * lights[1, 2]
-            nr = n[0] * lights[2, 0] + n[1] * lights[2, 1] + n[2] * lights[2, 2]
-            nu = n[0] * lights[3, 0] + n[1] * lights[3, 1] + n[2] * lights[3, 2]
-            nv = n[0] * view[0] + n[1] * view[1] + n[2] * view[2]
-            fresnel = (1.0 - max(0.0, nv)) ** 3
-            spec = 0.0
-            if m == HAIR:
-                for c in range(3):
-                    t[c] = w0 * tangents[i, c] + w1 * tangents[j, c] + w2 * tangents[k, c]
-                scale = 1.0 / (np.sqrt(t[0] ** 2 + t[1] ** 2 + t[2] ** 2) + 1e-12)
-                tk, th, hh = 0.0, 0.0, 0.0
-                for c in range(3):
-                    h = lights[0, c] + view[c]
-                    hh += h * h
-                    tk += t[c] * scale * lights[0, c]
-                    th += t[c] * scale * h
-                th /= np.sqrt(hh) + 1e-12
-                lit = np.sqrt(max(0.0, 1.0 - tk * tk))
-                ring = np.sqrt(max(0.0, 1.0 - (th - 0.10) ** 2))
-                shell = _wrap(nk, 0.45)
-                nk_diffuse = (0.35 * lit + 0.65) * shell
-                vary, spec = 1.0, 1.0
-                if cutout[f] >= 0:
-                    across = w0 * uv[i, 0] + w1 * uv[j, 0] + w2 * uv[k, 0]
-                    strand = hash01(int(across * 14.0), cutout[f])
-                    vary = (0.60 + 0.5 * e[3]) * (0.72 + 0.56 * strand)
-                    spec = 0.6 + 0.8 * strand
-                spec = (ring**48 * 0.22 + ring**10 * 0.05) * (0.25 + 0.75 * shell) * gloss * spec
-                for c in range(3):
-                    out[c] = a[c] * vary * (key_colour[c] * nk_diffuse * e[1] + fill_colour[c] * _wrap(nf, 0.4))
-                    out[c] += (
-                        a[c] * e[0] * (0.42 + 0.20 * nu) + rim_colour[c] * _wrap(nr, 0.1) * (0.35 * a[c] + 0.05) * e[0]
-                    )
-                    out[c] += spec * e[1] * (0.55 + 0.45 * a[c] / (a[0] + 1e-6)) * key_colour[c] * 0.5
+                halfway[c] = view[c] + lights[0, c]
+            _unit(halfway)
+            if kind == HAIR:
+                _mix(corners, w1, w2, tangents, t)
+                _unit(t)
+                _mix(corners, w1, w2, uv, across)
+                strand = hash01(int(across[0] * 14.0), cutout[f]) if cutout[f] >= 0 else -1.0
+                _light_hair(a, n, t, halfway, e, strand, lights, out)
             else:
-                for c in range(3):
-                    h = lights[0, c] + view[c]
-                    local[c] = h
-                scale = 1.0 / (np.sqrt(local[0] ** 2 + local[1] ** 2 + local[2] ** 2) + 1e-12)
-                nh = max(0.0, (n[0] * local[0] + n[1] * local[1] + n[2] * local[2]) * scale)
-                spec = gloss * nh**power if nh > 0.75 else 0.0
-                for c in range(3):
-                    bleed = wrap
-                    if m == SKIN:
-                        bleed = (0.34, 0.16, 0.10)[c]
-                    diffuse = key_colour[c] * _wrap(nk, bleed) * e[1] + fill_colour[c] * _wrap(nf, 0.3) * (
-                        0.4 + 0.6 * e[0]
-                    )
-                    ground = 0.5 * (1.0 + nu)
-                    around = e[0] * (0.30 + 0.26 * ground) * (1.0, 0.99, 0.98)[c]
-                    if m == SKIN:
-                        around = e[0] * (1.0 + (0.15, -0.05, -0.12)[c] * (1.0 - e[0])) * (0.30 + 0.26 * ground)
-                    out[c] = a[c] * (diffuse + around + rim_colour[c] * _wrap(nr, 0.05) * e[0])
-                    out[c] += spec * e[1] * key_colour[c] * 0.5 + fresnel * e[0] * 0.05 * gloss
+                if kind == EYE:
+                    for c in range(3):
+                        t[c] = p[c] - eyes[0 if p[0] < 0.0 else 1, c]
+                    _unit(t)
+                    _eye_colour(t, eyes[2], eyes[3], a)
+                _light_solid(kind, a, n, view, halfway, e, lights, out)
             for c in range(3):
                 image[y, x, c] = out[c]
 
