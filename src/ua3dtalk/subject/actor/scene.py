@@ -208,7 +208,7 @@ class Scene:
         image = self._buffer("image", wall.shape, np.float32)
         image[:] = wall
         # Little light falls between lips that are hardly apart.
-        gap = np.linalg.norm(points[UPPER_LIP_MIDDLE] - points[LOWER_LIP_MIDDLE])
+        gap = float(np.linalg.norm(points[UPPER_LIP_MIDDLE] - points[LOWER_LIP_MIDDLE]))
         self._extra[self._inside, :2] = self._inside_light * (0.35 + 0.65 * smoothstep(gap / 0.010))
         mesh = (self._triangles, self._material, self._cutout, points, self._normals, self._tangents, self._uv)
         shade(owner, weights, *mesh, self._colours, self._extra, lights, eyes, image)
