@@ -52,11 +52,12 @@ def test_a_subject_is_whole(subject: Subject) -> None:
 
 def test_projected_mesh_lies_on_the_face(subject: Subject) -> None:
     track = subject.track()
-    for i in (0, 40, 79):
-        camera = track.head_points[i] @ track.viewmats[i, :3, :3].T + track.viewmats[i, :3, 3]
-        pixels = camera[:, :2] / camera[:, 2:] * np.diag(track.K)[:2] + track.K[:2, 2]
-        error = np.linalg.norm(pixels - track.landmarks[i, :468, :2], axis=1)
-        assert error.mean() < 1.5, "measured 0.54 px at 256² over the whole clip"
+    camera = track.head_points @ track.viewmats[:, :3, :3].transpose(0, 2, 1) + track.viewmats[:, None, :3, 3]
+    pixels = camera[..., :2] / camera[..., 2:] * np.diag(track.K)[:2] + track.K[:2, 2]
+    error = np.linalg.norm(pixels - track.landmarks[:, :468, :2], axis=-1)
+    assert error.mean() < 1.2, (
+        "measured 0.48 px at 256², 0.54 px over the whole clip: what flow holds against landmarks"
+    )
     assert track.head_points[:, 263, 0].mean() > 0.03, "the subject's left eye lies at positive x"
     assert track.mesh[10, 1] - track.mesh[152, 1] > 0.14, "up is up"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -20,6 +20,7 @@ NUM_LANDMARKS = 478
 FRAME_MS = 40
 
 
+@runtime_checkable
 class FaceLandmarks(Protocol):
     """Finds the 478 landmarks of the face in a picture (MediaPipe's numbering)."""
 
