@@ -84,6 +84,8 @@ def main(args: Sequence[str] | None = None) -> int:
 def run(command: Command) -> int:
     """Run a parsed command and print its report; errors become one sentence on stderr."""
     os.environ.setdefault("GLOG_minloglevel", "2")  # MediaPipe's C++ chatter
+    # Threads that wait should sleep: spinning ones made two threads ten times slower than one on a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     console = Console(stderr=True)
     silent = command.quiet or command.json
     try:
