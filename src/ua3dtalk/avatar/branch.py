@@ -19,6 +19,7 @@ from ua3dtalk.avatar.heads import MEANS_SCALE, HeadConfig, MotionHeads
 from ua3dtalk.avatar.mesh_motion import MeshMotion
 from ua3dtalk.avatar.planes import PlaneConfig, Planes
 from ua3dtalk.avatar.uncertainty import MotionMaps, motion_maps
+from ua3dtalk.subject.track_data import NUM_LOWER
 
 PRIOR_WIDTH = 64
 """Width of the content and of the style prior."""
@@ -128,7 +129,7 @@ class Branch(nn.Module):
         )
         widths = {
             "audio": (width, 0, audio_width),
-            "content": (width, PRIOR_WIDTH, 0),
+            "content": (width, PRIOR_WIDTH + NUM_LOWER * config.mesh_motion, 0),
             "style": (width, PRIOR_WIDTH, 0),
             "emotion": (0, 0, emotion.width),
         }
@@ -271,7 +272,12 @@ class Branch(nn.Module):
             return {"modulated": (static.gates, values)}
         if name == "emotion" and self.codebook is not None:
             return {"modulated": (static.emotion, self.codebook(conditions.emotion))}
-        return {"frame": conditions.content if name == "content" else conditions.style}
+        if name == "style":
+            return {"frame": conditions.style}
+        # Beside mesh motion the content stream also knows the expression that moves the mesh: what is left to learn
+        # (lips that roll, teeth that appear) depends on it. The paper's configuration has neither.
+        known = [conditions.content, conditions.lower] if self.config.mesh_motion else [conditions.content]
+        return {"frame": torch.cat(known)}
 
     def _mean_gates(self, gates: Tensor) -> Tensor:
         if len(gates) == 0:

@@ -31,6 +31,8 @@ class InitialisationConfig:
     """Wanted number of inner-mouth Gaussians."""
     mouth_depth_m: float = 0.012
     """Distance of the inner-mouth plane behind the lips, metres."""
+    lip_density: float = 2.0
+    """Samples per length around the lips over those elsewhere: lips are small, and what people look at."""
     scale_over_spacing: float = 0.6
     """Standard deviation over the distance of neighbouring samples."""
     flatness: float = 0.5
@@ -59,7 +61,8 @@ def initial_face(
     """
     if config.random:
         means = (torch.rand(config.face_count, 3, generator=generator) * 2 - 1) * 0.1
-        return _make(means.numpy(), np.full((config.face_count, 3), 0.5), 0.004, config)
+        grey, spacing = np.full((config.face_count, 3), 0.5), np.full(config.face_count, 0.004)
+        return _make(means.numpy(), grey, spacing, config)
     track = subject.track()
     chosen = pose_extreme_frames(track, frames)
     area = _head_pixels(subject, int(chosen[0]))
@@ -68,21 +71,43 @@ def initial_face(
     # The extreme frames add about a third to the points of the first one.
     stride = float(np.sqrt(area.sum() * 1.35 / config.face_count))
     spacing = stride * _distance(track, int(chosen[0])) / track.K[0, 0]
-    points: list[np.ndarray] = []
-    colours: list[np.ndarray] = []
+    cloud = _Cloud()
     for i in chosen:
-        pixels = _grid(_head_pixels(subject, int(i)), stride)
-        if len(pixels) == 0:
-            continue
-        candidate = _unproject(track, int(i), pixels, _head_depth(track, int(i), pixels))
-        colour = _sample(subject.frame(int(i)), pixels)
-        if points:
-            near, _ = KDTree(np.concatenate(points)).query(candidate)
-            keep = near > spacing * 1.2
-            candidate, colour = candidate[keep], colour[keep]
-        points.append(candidate)
-        colours.append(colour)
-    return _make(np.concatenate(points), np.concatenate(colours), spacing, config)
+        whole = _head_pixels(subject, int(i))
+        near = _lip_neighbourhood(track, int(i), whole.shape)
+        for area, step in ((whole & near, stride / config.lip_density), (whole & ~near, stride)):
+            pixels = _grid(area, step)
+            points = _unproject(track, int(i), pixels, _head_depth(track, int(i), pixels))
+            cloud.add(points, _sample(subject.frame(int(i)), pixels), spacing * step / stride)
+    return _make(*cloud.arrays(), config)
+
+
+class _Cloud:
+    """Points with colour and spacing; of new ones only those that are not there yet are taken."""
+
+    def __init__(self) -> None:
+        self._points, self._colours, self._spacing = np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0)
+
+    def add(self, points: np.ndarray, colours: np.ndarray, spacing: float) -> None:
+        if len(points) and len(self._points):
+            distance, _ = KDTree(self._points).query(points)
+            keep = distance > spacing * 1.2
+            points, colours = points[keep], colours[keep]
+        self._points = np.concatenate([self._points, points])
+        self._colours = np.concatenate([self._colours, colours])
+        self._spacing = np.concatenate([self._spacing, np.full(len(points), spacing)])
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._points, self._colours, self._spacing
+
+
+def _lip_neighbourhood(track: TrackData, i: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Pixels within half a lip's height around the lips."""
+    outer = track.landmarks[i, list(OUTER_LIPS), :2]
+    area = np.zeros(shape, np.uint8)
+    cv2.fillConvexPoly(area, cv2.convexHull(np.round(outer).astype(np.int32)), 1)
+    margin = max(int(np.ptp(outer[:, 0]) * 0.12), 1)
+    return cv2.dilate(area, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) > 0
 
 
 def initial_mouth(subject: Subject, frames: Int[np.ndarray, " f"], config: InitialisationConfig) -> GaussianSet:
@@ -109,10 +134,11 @@ def initial_mouth(subject: Subject, frames: Int[np.ndarray, " f"], config: Initi
     # The opening of this frame is where the lips are now; the mean mesh has them closer together.
     points[:, 1] += float(lips[:2, 1].mean() - points[:, 1].mean())
     spacing = stride * depth / track.K[0, 0]
-    return _make(points, _sample(subject.frame(widest), pixels), spacing, config)
+    return _make(points, _sample(subject.frame(widest), pixels), np.full(len(points), spacing), config)
 
 
 _LIP_CORNERS_AND_MIDDLE = np.array([61, 291, 0, 17])
+OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 
 
 def pose_extreme_frames(track: TrackData, frames: Int[np.ndarray, " f"]) -> Int[np.ndarray, " k"]:
@@ -182,9 +208,9 @@ def skull_ellipsoid(mesh: Float[np.ndarray, "468 3"]) -> tuple[np.ndarray, np.nd
     return centre, radii
 
 
-def _make(points: np.ndarray, colours: np.ndarray, spacing: float, config: InitialisationConfig) -> GaussianSet:
+def _make(points: np.ndarray, colours: np.ndarray, spacing: np.ndarray, config: InitialisationConfig) -> GaussianSet:
     n = len(points)
-    log_scales = np.full((n, 3), np.log(spacing * config.scale_over_spacing))
+    log_scales = np.repeat(np.log(spacing * config.scale_over_spacing)[:, None], 3, 1)
     log_scales[:, 2] += np.log(config.flatness)
     sh = np.zeros((n, (config.sh_degree + 1) ** 2, 3))
     sh[:, 0] = (colours - 0.5) / SH_C0

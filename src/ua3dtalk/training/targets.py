@@ -102,7 +102,8 @@ class TargetReader:
             return self._cache[i]
         parsing = self.subject.parsing(i)
         head = soft_mask(np.isin(parsing, [int(label) for label in HEAD_LABELS]))
-        inner = soft_mask(parsing == Label.INNER_MOUTH)
+        # Hard: a soft border of a mouth that is four pixels high would leave half-transparent lips.
+        inner = (parsing == Label.INNER_MOUTH).astype(np.uint8) * 255
         box = _bounds(head > 0, HEAD_MARGIN_PX)
         outer = self._track.landmarks[i, list(OUTER_LIPS), :2]
         mouth = mouth_box(outer, head.shape)
