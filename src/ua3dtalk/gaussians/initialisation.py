@@ -31,7 +31,7 @@ class InitialisationConfig:
     """Wanted number of inner-mouth Gaussians."""
     mouth_depth_m: float = 0.012
     """Distance of the inner-mouth plane behind the lips, metres."""
-    lip_density: float = 2.0
+    lip_density: float = 3.0
     """Samples per length around the lips over those elsewhere: lips are small, and what people look at."""
     scale_over_spacing: float = 0.6
     """Standard deviation over the distance of neighbouring samples."""

@@ -58,7 +58,7 @@ class LossConfig:
 
     dssim: float = 0.2
     """Share of D-SSIM in the photometric term."""
-    mouth_weight: float = 5.0
+    mouth_weight: float = 8.0
     """Extra weight of the mouth box in the L1 term."""
     alpha: float = 0.05
     """|alpha − mask|, inside and outside the region."""
