@@ -119,7 +119,8 @@ class Avatar:
     def splats(self, conditions: Conditions) -> list[Splats]:
         """The moved Gaussians of every layer, back to front, head frame."""
         conditions = conditions.to(self.device)
-        return [self.layers[n].splats(self._motion(n, conditions, "full", False)) for n in ORDER if n in self.layers]
+        names = [name for name in ORDER if name in self.layers]
+        return [self.layers[n].splats(self._motion(n, conditions, "full", False)).detach() for n in names]
 
     def camera(self, viewmat: Float[np.ndarray, "4 4"]) -> Camera:
         """The avatar's camera at a pose."""

@@ -1,0 +1,107 @@
+"""The whole thread on a short synthetic actor, through the command line: prepare, train, synthesize, evaluate, export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from ua3dtalk.cli.main import main
+from ua3dtalk.media.ply import read_ply
+from ua3dtalk.media.video import VideoWriter
+from ua3dtalk.subject.actor.config import ActorConfig, Cue
+from ua3dtalk.subject.actor.generate import EMOTION_NAME, VIDEO_NAME, generate_actor, synthesize_voice
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an actor, a subject, an avatar of a few steps, and new speech."""
+    root = tmp_path_factory.mktemp("thread")
+    plan = (Cue(label="neutral", intensity=0.0, seconds=5.0), Cue(label="happy", intensity=1.0, seconds=5.0))
+    generate_actor(root / "actor", ActorConfig(size=128, plan=plan))
+    labels = str(root / "actor" / EMOTION_NAME)
+    assert main(["prepare", str(root / "actor" / VIDEO_NAME), "--out", str(root / "subject"), "--labels", labels]) == 0
+    assert main(["train", str(root / "subject"), "--out", str(root / "avatar"), "--max-steps", "40"]) == 0
+    soundfile.write(root / "speech.wav", synthesize_voice("happy", 1.0, 2.0).audio, 16000)
+    return root
+
+
+def test_speech_becomes_a_video_in_step(work: Path) -> None:
+    out = work / "talk.mp4"
+    arguments = ["synthesize", str(work / "avatar"), "--audio", str(work / "speech.wav"), "--out", str(out)]
+    extras = ["--emotion", "happy", "--confidence", str(work / "map.mp4"), "--report", str(work / "run.json")]
+    assert main(arguments + extras) == 0
+    with av.open(str(out)) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        pictures = sum(1 for _ in container.decode(video))
+        assert "AI-generated" in container.metadata["comment"]
+        video_s = float(video.duration * video.time_base)  # type: ignore[operator]
+        audio_s = float(audio.duration * audio.time_base)  # type: ignore[operator]
+    assert pictures == pytest.approx(soundfile.info(work / "speech.wav").duration * 25, abs=1)
+    assert abs(video_s - audio_s) < 1 / 25
+    assert (work / "map.mp4").stat().st_size > 0
+    report = json.loads((work / "run.json").read_text())
+    assert len(report["per_frame"]["uncertainty"]) == pictures
+    assert all(value is not None and value > 0 for value in report["per_frame"]["uncertainty"])
+
+
+def test_evaluation_has_all_rows(work: Path) -> None:
+    assert main(["evaluate", str(work / "avatar"), "--out", str(work / "report")]) == 0
+    metrics = json.loads((work / "report" / "metrics.json").read_text())
+    assert list(metrics["rows"]) == ["real", "static", "expression", "driven", "audio-only"]
+    assert metrics["rows"]["real"]["regions"]["head"]["psnr_db"]["mean"] > 35
+    assert (work / "report" / "index.html").exists() and (work / "report" / "side_by_side.mp4").exists()
+
+
+def test_a_frame_is_exported(work: Path) -> None:
+    out = work / "head.ply"
+    assert main(["export", str(work / "avatar"), "--out", str(out), "--frame", "5"]) == 0
+    splats = read_ply(out)
+    index = json.loads((work / "avatar" / "avatar.json").read_text())
+    assert len(splats.means) == sum(index["gaussians"].values())
+    assert np.abs(splats.means).max() < 0.5
+
+
+def test_an_avatar_is_not_overwritten(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(work / "subject"), "--out", str(work / "avatar"), "--max-steps", "40"]) == 2
+    assert "already holds an avatar" in capsys.readouterr().err
+
+
+def test_silent_speech_is_refused(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    soundfile.write(work / "silent.wav", np.zeros(32000, np.float32), 16000)
+    out = work / "silent.mp4"
+    assert main(["synthesize", str(work / "avatar"), "--audio", str(work / "silent.wav"), "--out", str(out)]) == 2
+    assert "is silent" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_an_altered_avatar_is_refused(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = work / "avatar" / "face.safetensors"
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:-4] + b"\x01\x02\x03\x04")
+        out = tmp_path / "talk.mp4"
+        assert main(["synthesize", str(work / "avatar"), "--audio", str(work / "speech.wav"), "--out", str(out)]) == 2
+        assert "face.safetensors was altered" in capsys.readouterr().err
+        assert not out.exists()
+    finally:
+        path.write_bytes(whole)
+
+
+def test_a_video_without_sound_is_prepared_but_not_trained_on(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with av.open(str(work / "actor" / VIDEO_NAME)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)][:100]
+    mute = tmp_path / "mute.mp4"
+    with VideoWriter(mute, 25.0, (128, 128)) as writer:
+        for picture in pictures:
+            writer.write(picture)
+    assert main(["prepare", str(mute), "--out", str(tmp_path / "subject")]) == 0
+    assert main(["train", str(tmp_path / "subject"), "--out", str(tmp_path / "avatar")]) == 2
+    assert "has no speech to learn from" in capsys.readouterr().err
+    assert not (tmp_path / "avatar").exists()
