@@ -1,4 +1,4 @@
-"""The whole thread on a short synthetic actor, through the command line: prepare, train, synthesize, evaluate, export."""
+"""The whole thread on a short synthetic actor, through the command line."""
 
 from __future__ import annotations
 
