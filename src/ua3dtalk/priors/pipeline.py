@@ -107,7 +107,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         "style_error_ratio": round(style.error_ratio, 3),
         "penalty_opening": float(lips.person.penalty[-1]),
         "style_share": float(lips.person.style_share[0]),
-        "gain_opening": round(float(lips.person.gain[-1]), 3),
+        "gain_opening": round(float(lips.person.gain[-1, -1]), 3),
     }
     log.info("priors: %s", figures)
     priors = Priors(content, lips.person, lips.rest, style.net, teacher, emotion.space, emotion.shift, facts={
