@@ -54,7 +54,7 @@ def test_loop_stands_alone(run: TrainingRun, tmp_path: Path) -> None:
     subject = run.targets.subject
     frames = calmest_stretch(run.viewmats, np.array(run.split.train))
     assert (np.diff(frames) == 1).all()
-    save_loop(tmp_path / "loop", subject, run.viewmats, frames)
+    save_loop(tmp_path / "loop", subject, run.viewmats, run.track.upper, frames)
     loop = load_loop(tmp_path / "loop")
     assert len(loop) == len(frames)
     assert np.array_equal(loop.viewmats, run.viewmats[frames])

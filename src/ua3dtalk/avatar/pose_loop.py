@@ -24,7 +24,7 @@ class PoseLoop:
     viewmats: Float[np.ndarray, "l 4 4"]
     """World to camera."""
     upper: Float[np.ndarray, "l 6"]
-    """Upper-face signals of these frames, z-scored."""
+    """Upper-face signals of these frames, z-scored, without the shift of the emotion that was shown in them."""
     background: UInt8[np.ndarray, "h w 3"]
     """Background plate, RGB."""
     torsos: FrameFolder
@@ -59,18 +59,29 @@ def calmest_stretch(viewmats: Float[np.ndarray, "t 4 4"], frames: Int[np.ndarray
 
 
 def save_loop(
-    folder: Path, subject: Subject, viewmats: Float[np.ndarray, "t 4 4"], frames: Int[np.ndarray, " l"]
+    folder: Path,
+    subject: Subject,
+    viewmats: Float[np.ndarray, "t 4 4"],
+    upper: Float[np.ndarray, "t 6"],
+    frames: Int[np.ndarray, " l"],
 ) -> None:
-    """Copy what a loop needs out of the subject, so that an avatar folder stands alone."""
+    """Copy what a loop needs out of the subject, so that an avatar folder stands alone.
+
+    Args:
+        folder: Target.
+        subject: Where torso and background are.
+        viewmats: Poses of all frames.
+        upper: Upper-face signals of all frames, without the shift of their emotion: the emotion asked for is added.
+        frames: The frames of the loop.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    track = subject.track()
     for number, i in enumerate(frames):
         source = subject.folder / "torso" / f"{int(i):06d}.png"
         (folder / f"{number:06d}.png").write_bytes(source.read_bytes())
     (folder / "background.png").write_bytes((subject.folder / "background.png").read_bytes())
     tensors = {
         "viewmats": torch.from_numpy(viewmats[frames].astype(np.float64)),
-        "upper": torch.from_numpy(track.upper[frames]),
+        "upper": torch.from_numpy(np.ascontiguousarray(upper[frames], np.float32)),
     }
     save_tensors(folder / "loop.safetensors", tensors, kind=KIND, header={"frames": [int(i) for i in frames]})
 

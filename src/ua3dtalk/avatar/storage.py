@@ -19,7 +19,7 @@ from ua3dtalk.core.checkpoint import SCHEMA_VERSION, load_into, load_tensors, sa
 from ua3dtalk.core.config import from_plain, to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import read_json, write_json
-from ua3dtalk.priors.pipeline import Priors
+from ua3dtalk.priors.pipeline import Priors, subject_features
 from ua3dtalk.render.rasterizer import Rasterizer
 from ua3dtalk.subject.store import Subject
 
@@ -53,7 +53,8 @@ def save_avatar(
     poses = {"viewmats": torch.from_numpy(np.ascontiguousarray(viewmats))}
     save_tensors(folder / "poses.safetensors", poses, kind=POSES_KIND, header={})
     shutil.copyfile(subject.folder / "priors.safetensors", folder / "priors.safetensors")
-    save_loop(folder / "loop", subject, viewmats, calmest_stretch(viewmats, train_frames))
+    calm = subject.track().upper - subject_features(folder / "priors.safetensors").upper_offset
+    save_loop(folder / "loop", subject, viewmats, calm, calmest_stretch(viewmats, train_frames))
     index = {
         "schema": SCHEMA_VERSION,
         "layers": sorted(layers),

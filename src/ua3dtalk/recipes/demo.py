@@ -21,8 +21,8 @@ from ua3dtalk.subject.actor.config import ActorConfig
 from ua3dtalk.subject.actor.generate import EMOTION_NAME, VIDEO_NAME, generate_actor, synthesize_voice
 from ua3dtalk.synthesis.options import SynthesisOptions
 
-EMOTIONS = ("neutral", "happy", "angry")
-SECONDS_EACH = 4.0
+EMOTIONS = ("neutral", "happy", "sad", "angry")
+SECONDS_EACH = 3.0
 MAX_STEPS = 2600
 """Steps of the demo's training, all stages together; the quick preset itself has more."""
 
@@ -75,7 +75,7 @@ class DemoPlaces:
 
 
 def run_demo(out: Path, *, device: torch.device | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """Generate the actor, prepare it through the same tracker, train, let it speak in three emotions, evaluate.
+    """Generate the actor, prepare it through the same tracker, train, let it speak in four emotions, evaluate.
 
     A step that is finished is not done again.
 
@@ -100,7 +100,7 @@ def run_demo(out: Path, *, device: torch.device | None = None, progress: Progres
     synthesize_video(places.avatar, places.speech, places.video, options=options, device=device, progress=report)
     metrics = evaluate_avatar(places.avatar, places.report, device=device, progress=report)
     summary = {
-        "talking avatar, three emotions": str(places.video),
+        "talking avatar, four emotions": str(places.video),
         "its uncertainty": str(places.confidence),
         "report": str(places.report / "index.html"),
         "side by side with the real video": str(places.report / "side_by_side.mp4"),
