@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ua3dtalk.avatar.fusion import fuse
+from ua3dtalk.avatar.fusion import fuse, fuse_with_precision
 from ua3dtalk.avatar.fusion_full import helmert
 
 # Measured worst difference to the textbook over all cases below: 3e-14 in values, 9e-14 in gradients.
@@ -14,7 +14,7 @@ TOLERANCE = dict(rtol=1e-8, atol=1e-10)
 
 
 def textbook(outputs: list[Tensor | None], covariance: str) -> Tensor:
-    """(Σ Σ_s⁻¹)⁻¹ Σ Σ_s⁻¹ m_s, one Gaussian at a time."""
+    """(Σ Σ_s⁻¹)⁻¹ Σ Σ_s⁻¹ m_s, one Gaussian at a time; the uniform rule has Σ_s = 1."""
     present = [output for output in outputs if output is not None]
     members, rows, n = present[0].shape
     d = rows // 2
@@ -29,6 +29,8 @@ def textbook(outputs: list[Tensor | None], covariance: str) -> Tensor:
             if members > 1:
                 spread = sum(torch.outer(row - mean, row - mean) for row in means) / (members - 1)
                 sigma = sigma + (spread if covariance == "full" else torch.diag(torch.diagonal(spread)))
+            if covariance == "uniform":
+                sigma = torch.eye(d).double() + 0 * sigma
             inverse = torch.linalg.inv(sigma)
             precision = precision + inverse
             weighted = weighted + inverse @ mean
@@ -48,7 +50,8 @@ def random_outputs(streams: int, members: int, d: int = 6, n: int = 5, seed: int
 @pytest.mark.parametrize("missing", [None, 0, 2])
 @pytest.mark.parametrize("streams", [3, 4])
 @pytest.mark.parametrize(
-    ("covariance", "members"), [("diagonal", 1), ("diagonal", 10), ("full", 1), ("full", 2), ("full", 10)]
+    ("covariance", "members"),
+    [("diagonal", 1), ("diagonal", 10), ("full", 1), ("full", 2), ("full", 10), ("uniform", 1), ("uniform", 10)],
 )
 def test_agrees_with_textbook_in_values_and_gradients(
     covariance: str, members: int, streams: int, missing: int | None
@@ -67,13 +70,13 @@ def test_agrees_with_textbook_in_values_and_gradients(
         torch.testing.assert_close(ours, theirs, **TOLERANCE)
 
 
-@pytest.mark.parametrize(("covariance", "members"), [("diagonal", 1), ("diagonal", 4), ("full", 4)])
+@pytest.mark.parametrize(("covariance", "members"), [("diagonal", 1), ("diagonal", 4), ("full", 4), ("uniform", 4)])
 def test_gradcheck(covariance: str, members: int) -> None:
     outputs = random_outputs(3, members, d=3, n=2)
     assert torch.autograd.gradcheck(lambda *o: fuse(list(o), covariance), outputs)
 
 
-@pytest.mark.parametrize(("covariance", "members"), [("diagonal", 1), ("diagonal", 10), ("full", 10)])
+@pytest.mark.parametrize(("covariance", "members"), [("diagonal", 1), ("diagonal", 10), ("full", 10), ("uniform", 10)])
 def test_float32_is_close_to_float64(covariance: str, members: int) -> None:
     exact = random_outputs(4, members, d=16, n=300)
     rough = [output.detach().float().requires_grad_() for output in exact]
@@ -100,7 +103,7 @@ def test_float32_path_agrees_per_element_over_odd_sizes() -> None:
 
 def test_extreme_log_variances_stay_finite() -> None:
     outputs = [torch.full((3, 8, 4), value).requires_grad_() for value in (1e4, -1e4, 0.0)]
-    for covariance in ("diagonal", "full"):
+    for covariance in ("diagonal", "full", "uniform"):
         z = fuse(outputs, covariance)
         z.sum().backward()
         assert torch.isfinite(z).all() and all(torch.isfinite(o.grad).all() for o in outputs)
@@ -113,6 +116,26 @@ def test_helmert_rows_rebuild_the_unbiased_covariance() -> None:
     torch.testing.assert_close(turned[1:].t() @ turned[1:], torch.cov(members.t()))
 
 
+def test_uniform_hears_nothing_of_the_variances() -> None:
+    outputs = random_outputs(3, 4, d=3)
+    louder = [output.detach().clone() for output in outputs]
+    for output in louder:
+        output[:, 3:] += 5
+    assert torch.equal(fuse(outputs, "uniform"), fuse(louder, "uniform"))
+    fuse(outputs, "uniform").sum().backward()
+    assert all(torch.count_nonzero(output.grad[:, 3:]) == 0 for output in outputs)
+
+
+@pytest.mark.parametrize("members", [1, 4])
+@pytest.mark.parametrize("covariance", ["diagonal", "full", "uniform"])
+def test_the_precision_is_the_diagonal_rules_whatever_fuses(covariance: str, members: int) -> None:
+    outputs = [*random_outputs(3, members, d=3), None]
+    fused, precision = fuse_with_precision(outputs, covariance)
+    torch.testing.assert_close(fused, fuse(outputs, covariance), rtol=0, atol=0)
+    torch.testing.assert_close(precision, fuse_with_precision(outputs)[1], rtol=0, atol=0)
+
+
 def test_no_present_stream_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one present stream"):
-        fuse([None, None])
+    for covariance in ("diagonal", "full", "uniform"):
+        with pytest.raises(ValueError, match="at least one present stream"):
+            fuse([None, None], covariance)

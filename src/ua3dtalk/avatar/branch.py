@@ -46,7 +46,7 @@ class BranchConfig:
     heads: HeadConfig = field(default_factory=HeadConfig)
     """What may move, and the heads' width."""
     covariance: Covariance = "diagonal"
-    """Fusion rule in ensemble mode; "full" is the paper's."""
+    """Fusion rule; "full" is the paper's, "uniform" has no uncertainty in it."""
     upper_face: bool = True
     """The audio stream also carries the six upper-face signals."""
     mesh_motion: bool = True

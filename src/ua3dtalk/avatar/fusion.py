@@ -10,9 +10,11 @@ from torch import Tensor
 
 from ua3dtalk.avatar.fusion_diagonal import fuse_diagonal
 from ua3dtalk.avatar.fusion_full import fuse_full
+from ua3dtalk.avatar.fusion_uniform import fuse_uniform
 
-Covariance = Literal["diagonal", "full"]
-"""How the members' spread enters: their variances, or their whole covariance (the paper's)."""
+Covariance = Literal["diagonal", "full", "uniform"]
+"""How the members' spread enters: their variances, their whole covariance (the paper's), or not at all (the ablation
+of module U: every present stream weighs the same)."""
 
 FusionMode = Literal["member", "ensemble"]
 """One drawn member per stream (early training), or all of them."""
@@ -21,11 +23,11 @@ FusionMode = Literal["member", "ensemble"]
 def fuse(
     outputs: Sequence[Float[Tensor, "m two_d n"] | None], covariance: Covariance = "diagonal"
 ) -> Float[Tensor, "d n"]:
-    """Fuse the streams by their precision (paper's module U, DESIGN §7). Train and infer with the same rule.
+    """Fuse the streams by their precision (paper's module U, DESIGN §7), or evenly. Train and infer with the same rule.
 
     Args:
         outputs: Per stream, means over raw log variances of its members; None for a missing stream (precision 0).
-        covariance: The rule. With one member both are the same.
+        covariance: The rule. With one member "diagonal" and "full" are the same.
 
     Returns:
         The fused latent of every Gaussian.
@@ -34,6 +36,8 @@ def fuse(
         ValueError: when every stream is missing.
     """
     present = _present(outputs)
+    if covariance == "uniform":
+        return fuse_uniform(present)
     if covariance == "full" and len(present[0]) > 1:
         return fuse_full(present)
     return fuse_diagonal(present)[0]
@@ -42,15 +46,13 @@ def fuse(
 def fuse_with_precision(
     outputs: Sequence[Float[Tensor, "m two_d n"] | None], covariance: Covariance = "diagonal"
 ) -> tuple[Float[Tensor, "d n"], Float[Tensor, "d n"]]:
-    """The fused latent, and P = Σ p_s of the diagonal rule (under either covariance), both with gradient.
+    """The fused latent, and P = Σ p_s of the diagonal rule (whatever the covariance), both with gradient.
 
     Arguments and errors as for `fuse`.
     """
     present = _present(outputs)
     fused, precision = fuse_diagonal(present)
-    if covariance == "full" and len(present[0]) > 1:
-        fused = fuse_full(present)
-    return fused, precision
+    return fused if covariance == "diagonal" else fuse(present, covariance), precision
 
 
 def _present(outputs: Sequence[Tensor | None]) -> list[Tensor]:
