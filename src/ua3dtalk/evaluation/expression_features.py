@@ -1,0 +1,81 @@
+"""Expression of one face without camera and head: the same numbers for real and rendered frames of any system."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+from ua3dtalk.priors.content import ContentPrior
+from ua3dtalk.priors.lip_targets import NUM_LIP_COMPONENTS, lip_shapes
+from ua3dtalk.subject.track_data import UPPER_NAMES
+from ua3dtalk.tracking.expression import raw_signals
+from ua3dtalk.tracking.topology import mean_face, rigid_vertices
+
+EXPRESSION_NAMES = (*(f"lip{i:02d}" for i in range(NUM_LIP_COMPONENTS)), "opening", "width", *UPPER_NAMES)
+"""What the entries of ``expression_vector`` are: 12 lip components, opening, width, six upper-face signals."""
+NUM_EXPRESSION = len(EXPRESSION_NAMES)
+"""20."""
+_TO_Y_UP = np.array([1.0, -1.0, -1.0])
+"""Picture axes (x right, y down, z away) to head axes (x to the subject's left, y up, z out of the face)."""
+
+
+def normalised_points(landmarks: Float[np.ndarray, "478 3"]) -> Float64[np.ndarray, "478 3"]:
+    """Face points in the frame of our mean face, by the similarity that lays the rigid upper face onto it.
+
+    Rotation, scale and shift of the head in the picture go out; the person's own shape and the expression stay.
+    Perspective is not undone (the detector's points are nearly those of a far camera).
+
+    Args:
+        landmarks: x, y in pixels, y down; z in the same scale, larger is farther away.
+
+    Returns:
+        Head frame (y up), metres at the mean face's size.
+
+    Raises:
+        ValueError: the rigid points coincide or are not finite.
+
+    Source: Umeyama, PAMI 1991, eq. 40–43.
+    """
+    rigid = rigid_vertices()
+    points = landmarks.astype(np.float64) * _TO_Y_UP
+    middle, goal = points[rigid].mean(0), mean_face().vertices[rigid].mean(0)
+    a, b = points[rigid] - middle, mean_face().vertices[rigid] - goal
+    spread = float((a**2).sum())
+    if not spread > 1e-12 or not np.isfinite(spread):
+        raise ValueError("`landmarks` must be finite and span a face; their rigid points coincide or are not finite.")
+    u, s, vt = np.linalg.svd(a.T @ b)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    return float((s * sign).sum()) / spread * (points - middle) @ (u * sign) @ vt + goal
+
+
+def expression_vector(points: Float64[np.ndarray, "478 3"]) -> Float64[np.ndarray, " 20"]:
+    """Expression of one frame, the entries of ``EXPRESSION_NAMES``.
+
+    - 12 lip components: the basis of the content prior that comes with the package (lip motion over many speakers,
+      orthonormal, so that distances are those of lip points), about the mean face's lips;
+    - the mouth's opening and width;
+    - upper-face signals of ``tracking.expression.raw_signals``: larger is more active. They hold the person's anatomy
+      too: compare frames of one person, or take the person's mean out first.
+
+    Args:
+        points: ``normalised_points``.
+
+    Returns:
+        Eye distances (outer corner to outer corner); AU45 is a ratio of eye height and width. Not standardised.
+    """
+    shape = lip_shapes(points[None, :468].astype(np.float64))[0].astype(np.float64)
+    signals = raw_signals(points[None])
+    components = _lip_basis().astype(np.float64) @ (shape[:80] - _mean_lips())
+    return np.concatenate([components, shape[80:], [float(signals[name][0]) for name in UPPER_NAMES]])
+
+
+@cache
+def _lip_basis() -> Float32[np.ndarray, "12 80"]:
+    return ContentPrior.load().basis
+
+
+@cache
+def _mean_lips() -> np.ndarray:
+    return lip_shapes(mean_face().vertices[None])[0, :80].astype(np.float64)
