@@ -16,7 +16,7 @@ from ua3dtalk.evaluation.results import Evaluation
 @pytest.fixture(scope="module")
 def reference(face: Any, openings_px: np.ndarray) -> Reference:
     frames = range(1, 57)
-    return Reference(frames=frames, picture=lambda i: face.draw(openings_px[i]), parsing=lambda i: face.parsing())
+    return Reference(frames=frames, picture=lambda i: face.draw(openings_px[i]), parsing=lambda *_: face.parsing())
 
 
 @pytest.fixture(scope="module")

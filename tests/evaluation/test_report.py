@@ -29,7 +29,7 @@ def report(face: Any, openings_px: np.ndarray, tmp_path_factory: pytest.TempPath
         return face.draw(openings_px[i])
 
     inputs = ReportInputs(
-        reference=Reference(frames=range(4, 58), picture=real, parsing=lambda i: face.parsing()),
+        reference=Reference(frames=range(4, 58), picture=real, parsing=lambda *_: face.parsing()),
         rows={
             "real": lambda i: through_jpeg(real(i)),
             "static": lambda i: face.draw(5.0),
@@ -49,7 +49,7 @@ def test_json_holds_everything(report: tuple[Path, dict[str, Any]]) -> None:
     out, returned = report
     stored = json.loads((out / "metrics.json").read_text())
     assert stored == returned
-    assert stored["schema"] == 1 and set(stored["rows"]) == {"real", "static", "driven", "audio-only"}
+    assert stored["schema"] == 2 and set(stored["rows"]) == {"real", "static", "driven", "audio-only"}
     driven = stored["rows"]["driven"]
     assert set(driven["regions"]) == set(REGIONS) == set(stored["settings"]["regions"])
     assert driven["opening"]["lag_frames"] == 1 and driven["missed"] == 0
@@ -73,7 +73,7 @@ def test_page_needs_nothing_else_and_says_which_mask(report: tuple[Path, dict[st
     out, metrics = report
     page = (out / "index.html").read_text()
     assert not re.search(r"(src|href)=['\"]?(https?:|//|/)", page), "nothing is fetched"
-    assert page.count("data:image/") == 2 and "src='side_by_side.mp4'" in page
+    assert page.count("data:image/") == 5 and "src='data:video/mp4;base64," in page
     assert "width=device-width" in page
     for meaning in REGIONS.values():
         assert escape(meaning) in page
@@ -101,7 +101,7 @@ def test_a_broken_row_leaves_no_result(face: Any, tmp_path: Path) -> None:
         return face.draw(5.0)
 
     inputs = ReportInputs(
-        reference=Reference(frames=range(6), picture=lambda i: face.draw(5.0), parsing=lambda i: face.parsing()),
+        reference=Reference(frames=range(6), picture=lambda i: face.draw(5.0), parsing=lambda *_: face.parsing()),
         rows={"static": broken},
         make_detector=face.Detector,
     )
@@ -115,7 +115,7 @@ def test_a_real_clip_against_itself(shared: Path, tmp_path: Path) -> None:
     frames = list(VideoReader(shared / "data" / "clips" / "lieu_60s_256.mp4", start_s=50.0, max_seconds=1.4))
     head = np.full(frames[0].shape[:2], Label.SKIN, np.uint8)
     inputs = ReportInputs(
-        reference=Reference(frames=range(4, 30), picture=lambda i: frames[i], parsing=lambda i: head),
+        reference=Reference(frames=range(4, 30), picture=lambda i: frames[i], parsing=lambda *_: head),
         rows={
             "real": lambda i: through_jpeg(frames[i]),
             "static": lambda i: frames[4],

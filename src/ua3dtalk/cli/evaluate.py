@@ -32,6 +32,8 @@ class Evaluate(Command):
     """Folder for metrics.json, index.html and pictures."""
     subject: Annotated[Path | None, arg(metavar="SUBJECT")] = None
     """The subject folder, if it was moved since the training."""
+    weights: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet (.safetensors), identity.onnx."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
     seed: int = 0
@@ -47,7 +49,11 @@ class Evaluate(Command):
 
         device = pick_device(self.device)
         from ua3dtalk.recipes.evaluate import evaluate_avatar
+        from ua3dtalk.recipes.measures import MeasureOptions
 
-        values = evaluate_avatar(avatar, out, subject=subject, device=device, seed=self.seed, progress=progress)
+        options = MeasureOptions(weights=self.weights)
+        values = evaluate_avatar(
+            avatar, out, subject=subject, options=options, device=device, seed=self.seed, progress=progress
+        )
         values = {name: value for name, value in values.items() if name != "curves"}
         return Report(f"{grid(values.get('rows', {}), COLUMNS)}\nThe report is {out / 'index.html'}.", values)

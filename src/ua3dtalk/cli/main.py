@@ -14,11 +14,13 @@ from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, subcommand
 
 import ua3dtalk
+from ua3dtalk.cli.ablate import Ablate
 from ua3dtalk.cli.command import Command
 from ua3dtalk.cli.console import logging_to, make_progress
 from ua3dtalk.cli.demo import Demo
 from ua3dtalk.cli.doctor import Doctor
 from ua3dtalk.cli.evaluate import Evaluate
+from ua3dtalk.cli.evaluate_video import EvaluateVideo
 from ua3dtalk.cli.export import Export
 from ua3dtalk.cli.prepare import Prepare
 from ua3dtalk.cli.priors import Show, TrainContent, TrainEmotion
@@ -40,6 +42,8 @@ Commands = Union[  # noqa: UP007 - built at run time, where `|` does not take An
     Annotated[Train, subcommand("train")],
     Annotated[Synthesize, subcommand("synthesize")],
     Annotated[Evaluate, subcommand("evaluate")],
+    Annotated[EvaluateVideo, subcommand("evaluate-video")],
+    Annotated[Ablate, subcommand("ablate")],
     Annotated[Export, subcommand("export")],
     Annotated[
         PriorsCommands,

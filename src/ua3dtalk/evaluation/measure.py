@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
+from ua3dtalk.evaluation.expression_features import normalised_points
 from ua3dtalk.evaluation.regions import FrameRegions
 
 Ideal = Literal["higher", "lower", "one", "zero", "real"]
@@ -67,6 +69,16 @@ class Moment:
     """Face points of the real frame, pixels; None without a face."""
     regions: FrameRegions
     """Masks, from the real frame."""
+
+    @cached_property
+    def points(self) -> Float64[np.ndarray, "478 3"] | None:
+        """Face points of the rendered frame without pose, size and place (``expression_features``)."""
+        return None if self.landmarks is None else normalised_points(self.landmarks)
+
+    @cached_property
+    def real_points(self) -> Float64[np.ndarray, "478 3"] | None:
+        """The same of the real frame."""
+        return None if self.real_landmarks is None else normalised_points(self.real_landmarks)
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from ua3dtalk.evaluation.measure import Measure
 from ua3dtalk.evaluation.regions import REGIONS
 from ua3dtalk.evaluation.results import Evaluation, RowResult, Score
 
@@ -16,12 +17,17 @@ ROW_MEANINGS = {
     "expression": "the avatar driven by the tracked expression of the held-out frames: what perfect speech could reach",
     "driven": "the avatar driven by the sound, with true head pose and true upper-face signals",
     "audio-only": "the avatar driven by the sound alone; of the held-out frames it gets only the head pose",
+    "video": "the video that was given, as it is",
 }
+IDEALS = {"higher": "more", "lower": "less", "one": "1", "zero": "0", "real": "as the real row"}
+VIDEO_NAME = "side_by_side.mp4"
+MAX_EMBEDDED_VIDEO = 12_000_000
+"""A longer video stays a file beside the page, bytes."""
 TRUSTED_R = 0.3
 """Below this correlation the best lag is chance, and the page does not show it."""
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:#1a1a1a;background:#fff}
-h1{font-size:1.5rem;line-height:1.2}h2{font-size:1.15rem;margin-top:2rem}
+h1{font-size:1.5rem;line-height:1.2}h2{font-size:1.15rem;margin-top:2rem}h3{font-size:1rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
 th,td{padding:.35rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}
@@ -33,15 +39,20 @@ small{color:#aaa}th,td{border-color:#333}img{background:#fff}}
 
 
 def render_page(
-    evaluation: Evaluation, pictures: Mapping[str, tuple[str, bytes]], video: str | None, facts: Mapping[str, Any]
+    evaluation: Evaluation,
+    pictures: Mapping[str, tuple[str, bytes]],
+    video: bytes,
+    facts: Mapping[str, Any],
+    regions: Mapping[str, str] = REGIONS,
 ) -> str:
     """The whole page.
 
     Args:
         evaluation: Results.
         pictures: By heading: media type (``image/png``) and the picture's bytes; they are put into the page.
-        video: Name of the side-by-side video in the same folder, or None.
+        video: The side-by-side video, MP4; put into the page too, or linked in the same folder when it is long.
         facts: Settings and versions, nested, shown at the end.
+        regions: Meaning of every region.
 
     Returns:
         HTML.
@@ -60,15 +71,14 @@ def render_page(
         _lip_table(evaluation),
         "<h2>Pictures</h2>",
         _picture_table(evaluation),
+        _measure_table(evaluation),
         _risk_table(evaluation),
-        _definitions(evaluation),
+        f"<h2>Side by side</h2><video controls preload=metadata src='{_video_source(video)}'></video>",
     ]
-    if video:
-        parts.append(f"<h2>Side by side</h2><video controls preload=metadata src='{escape(video)}'></video>")
     for heading, (kind, data) in pictures.items():
         source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
         parts.append(f"<h2>{escape(heading)}</h2><img alt='{escape(heading)}' src='{source}'>")
-    parts.append("<h2>Settings</h2>" + _facts(facts))
+    parts += [_definitions(evaluation, regions), "<h2>Settings</h2>" + _facts(facts)]
     return "\n".join(parts) + "\n"
 
 
@@ -125,9 +135,41 @@ def _risk_table(evaluation: Evaluation) -> str:
     )
 
 
-def _definitions(evaluation: Evaluation) -> str:
+def _measure_table(evaluation: Evaluation) -> str:
+    """Metrics downwards, rows of the evaluation across: there are more of those."""
+    if not evaluation.definitions:
+        return ""
+    head = ("", *(escape(name) for name in evaluation.rows), "better")
+    rows, missing = [], []
+    for key, definition in evaluation.definitions.items():
+        found = [row.measures.get(key) for row in evaluation.rows.values()]
+        reasons = {m.unavailable for m in found if m is not None and m.unavailable is not None}
+        title = escape(definition.title) + (f"<br><small>{escape(definition.unit)}</small>" if definition.unit else "")
+        if found and all(m is not None and m.unavailable is not None for m in found):
+            missing.append(f"<dt>{escape(definition.title)}</dt><dd>{escape('; '.join(sorted(reasons)))}</dd>")
+            continue
+        rows.append([title, *(_measure_cell(m) for m in found), IDEALS[definition.ideal]])
+    gone = f"<h3>Unavailable</h3><dl>{''.join(missing)}</dl>" if missing else ""
+    return "<h2>More measures</h2>" + (_table(head, rows) if rows else "") + gone
+
+
+def _measure_cell(measure: Measure | None) -> str:
+    if measure is None or measure.value is None:
+        return "–"
+    low_high = measure.interval
+    small = "" if low_high is None else f"<br><small>{low_high[0]:.3g}–{low_high[1]:.3g}</small>"
+    return f"{measure.value:.3g}{small}"
+
+
+def _video_source(video: bytes) -> str:
+    if len(video) > MAX_EMBEDDED_VIDEO:
+        return VIDEO_NAME
+    return f"data:video/mp4;base64,{base64.b64encode(video).decode('ascii')}"
+
+
+def _definitions(evaluation: Evaluation, regions: Mapping[str, str]) -> str:
     items = [(name, ROW_MEANINGS[name]) for name in evaluation.rows if name in ROW_MEANINGS]
-    items += [(f"region {name.replace('_', ' ')}", meaning) for name, meaning in REGIONS.items()]
+    items += [(f"region {name.replace('_', ' ')}", meaning) for name, meaning in regions.items()]
     items += [
         (
             "PSNR, SSIM",
@@ -144,6 +186,9 @@ def _definitions(evaluation: Evaluation) -> str:
         ),
         ("LMD", "mean distance of 40 lip points, both outlines centred; in pixels, and over the eye-corner distance"),
         ("landmarks", f"{evaluation.detector}, the same detector on real and rendered frames"),
+    ]
+    items += [
+        (d.title, d.meaning + (f" Source: {d.source}." if d.source else "")) for d in evaluation.definitions.values()
     ]
     return "<h2>What the numbers mean</h2><dl>" + "".join(
         f"<dt>{escape(term)}</dt><dd>{escape(meaning)}</dd>" for term, meaning in items

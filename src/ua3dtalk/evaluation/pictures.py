@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from ua3dtalk.evaluation.regions import FrameRegions
 from ua3dtalk.evaluation.results import Evaluation
 from ua3dtalk.media.video import VideoWriter
 
@@ -42,13 +43,13 @@ class ContactSheet:
         self._kept: dict[str, list[np.ndarray]] = {}
         self._positions: list[int] = []
 
-    def see(self, position: int, frames: Mapping[str, np.ndarray]) -> None:
+    def see(self, position: int, frames: Mapping[str, np.ndarray], regions: FrameRegions) -> None:
         """Take the frames of one instant, if it is one of those to keep."""
         if position not in self._keep:
             return
         self._positions.append(position)
         for name, frame in frames.items():
-            self._kept.setdefault(name, []).append(_tile(frame))
+            self._kept.setdefault(name, []).append(tile(frame))
 
     def picture(self, frames: Sequence[int]) -> Picture:
         """Rows of the evaluation from top to bottom, time from left to right, captions included.
@@ -58,9 +59,9 @@ class ContactSheet:
         """
         strips = []
         for name, tiles in self._kept.items():
-            caption = f"{_title(name)}: frames " + ", ".join(str(frames[p]) for p in self._positions)
+            text = f"{row_title(name)}: frames " + ", ".join(str(frames[p]) for p in self._positions)
             strip = np.concatenate([np.pad(t, ((0, 0), (0, _GAP_PX), (0, 0)), constant_values=255) for t in tiles], 1)
-            strips += [_caption(caption, strip.shape[1]), strip]
+            strips += [caption(text, strip.shape[1]), strip]
         return np.concatenate(strips, 0)
 
 
@@ -84,9 +85,8 @@ class SideBySide:
         metadata: Mapping[str, str],
     ) -> None:
         self._names = tuple(names)
-        tile = _tile(np.zeros((size[1], size[0], 3), np.uint8))
-        height, width = tile.shape[:2]
-        self._head = np.concatenate([_caption(_title(name), width) for name in self._names], 1)
+        height, width = tile(np.zeros((size[1], size[0], 3), np.uint8)).shape[:2]
+        self._head = np.concatenate([caption(row_title(name), width) for name in self._names], 1)
         self._writer = VideoWriter(
             path, FPS, (width * len(self._names), height + _CAPTION_PX), audio=audio, metadata=metadata
         )
@@ -95,9 +95,9 @@ class SideBySide:
         self._writer.__enter__()
         return self
 
-    def see(self, position: int, frames: Mapping[str, np.ndarray]) -> None:
+    def see(self, position: int, frames: Mapping[str, np.ndarray], regions: FrameRegions) -> None:
         """Append one instant."""
-        tiles = np.concatenate([_tile(frames[name]) for name in self._names], 1)
+        tiles = np.concatenate([tile(frames[name]) for name in self._names], 1)
         self._writer.write(np.concatenate([self._head, tiles], 0))
 
     def __exit__(
@@ -120,7 +120,7 @@ def mouth_curves_png(evaluation: Evaluation) -> bytes:
     time_s = (np.array(evaluation.frames) - evaluation.frames[0]) / FPS
     for panel, (name, row) in zip(panels, rows.items(), strict=True):
         panel.plot(time_s, evaluation.real_opening, color=COLORS["reference"], linewidth=1.0, label="real video")
-        panel.plot(time_s, row.curves.opening, color=COLORS.get(name, "#2ca02c"), linewidth=1.4, label=_title(name))
+        panel.plot(time_s, row.curves.opening, color=COLORS.get(name, "#2ca02c"), linewidth=1.4, label=row_title(name))
         panel.legend(loc="lower right", bbox_to_anchor=(1, 0.94), fontsize=8, frameon=False, ncols=2)
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize=8)
@@ -136,12 +136,13 @@ def encode_jpeg(picture: Picture, quality: int = 88) -> bytes:
     return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-def _title(name: str) -> str:
+def row_title(name: str) -> str:
+    """A row's name for people."""
     return {"reference": "held-out video", "real": "real video, JPEG"}.get(name, name)
 
 
-def _tile(frame: np.ndarray) -> np.ndarray:
-    """The frame, shrunk where it is larger than a tile."""
+def tile(frame: Picture) -> Picture:
+    """The picture, shrunk where it is larger than a tile."""
     scale = _MAX_TILE_PX / max(frame.shape[:2])
     if scale >= 1:
         return frame
@@ -149,7 +150,8 @@ def _tile(frame: np.ndarray) -> np.ndarray:
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
-def _caption(text: str, width: int) -> np.ndarray:
+def caption(text: str, width: int) -> Picture:
+    """A white strip of a given width with small black text."""
     strip = np.full((_CAPTION_PX, width, 3), 255, np.uint8)
     scale = 0.42
     while scale > 0.2 and cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0] > width - 6:

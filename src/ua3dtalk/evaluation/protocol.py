@@ -26,6 +26,7 @@ from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.evaluation.image import mean_ssim, psnr_db, ssim_map
 from ua3dtalk.evaluation.intervals import mean_interval
 from ua3dtalk.evaluation.lips import LipShape, curve_agreement, lip_distance_px, lip_shape
+from ua3dtalk.evaluation.measure import Measure, Meter, Moment
 from ua3dtalk.evaluation.regions import REGIONS, FrameRegions, frame_regions
 from ua3dtalk.evaluation.results import Evaluation, FrameCurves, RegionScore, RowResult, Score
 from ua3dtalk.evaluation.risk import risk_agreement
@@ -34,15 +35,22 @@ from ua3dtalk.tracking.landmarks import FaceLandmarks
 STATIC_ROW = "static"
 
 FrameSource = Callable[[int], np.ndarray]
-"""Renders or reads frame ``i`` of the subject: uint8 RGB ``[h, w, 3]`` (parsing: uint8 ``[h, w]``)."""
+"""Renders or reads frame ``i`` of the subject: uint8 RGB ``[h, w, 3]``."""
+
+Parsing = Callable[[int, np.ndarray, np.ndarray | None], np.ndarray]
+"""Labels ``[h, w]``, uint8, of real frame ``i``, given its picture and its landmarks (None without a face)."""
+
+
+MakeMeters = Callable[[str], Sequence[Meter]]
+"""Fresh meters for the row of that name."""
 
 
 @runtime_checkable
 class FrameWatcher(Protocol):
     """Sees every frame once, in order: pictures and videos are made on the way."""
 
-    def see(self, position: int, frames: Mapping[str, np.ndarray]) -> None:
-        """Real frame under ``reference``, rendered ones under their row's name."""
+    def see(self, position: int, frames: Mapping[str, np.ndarray], regions: FrameRegions) -> None:
+        """Real frame under ``reference``, rendered ones under their row's name; the real frame's regions."""
         ...
 
 
@@ -54,8 +62,10 @@ class Reference:
     """Indices of the held-out frames, in order of time."""
     picture: FrameSource
     """Real frame ``i``, uint8 RGB."""
-    parsing: FrameSource
-    """Labels of real frame ``i``, uint8."""
+    parsing: Parsing
+    """Labels of the real frames."""
+    head_meaning: str | None = None
+    """What *head* means where it is not the subject's parsing (``regions.REGIONS``)."""
 
 
 class _RowTally:
@@ -105,6 +115,7 @@ def evaluate_rows(
     make_detector: Callable[[], FaceLandmarks],
     generator: np.random.Generator,
     watchers: Sequence[FrameWatcher] = (),
+    meters: MakeMeters = lambda row: (),
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score every row on the held-out frames.
@@ -116,6 +127,7 @@ def evaluate_rows(
             that follows the face from frame to frame must not see two videos in turn.
         generator: For the intervals.
         watchers: See every frame once.
+        meters: Further metrics: gives a row's fresh meters.
         progress: Where to report.
 
     Raises:
@@ -124,6 +136,7 @@ def evaluate_rows(
     if not len(reference.frames):
         raise ValueError("`reference.frames` must name at least one frame.")
     tallies = {name: _RowTally() for name in rows}
+    row_meters: dict[str, list[Meter]] = {name: list(meters(name)) for name in rows}
     real_shapes: list[LipShape | None] = []
     size = (0, 0)
     with ExitStack() as stack:
@@ -134,7 +147,7 @@ def evaluate_rows(
             real = reference.picture(index)
             size = (real.shape[1], real.shape[0])
             landmarks = real_detector.detect(real)
-            regions = frame_regions(reference.parsing(index), landmarks)
+            regions = frame_regions(reference.parsing(index, real, landmarks), landmarks)
             real_shape = None if landmarks is None else lip_shape(landmarks)
             real_shapes.append(real_shape)
             seen = {"reference": real}
@@ -142,18 +155,34 @@ def evaluate_rows(
                 seen[name] = _checked(source(index), real, name)
                 found = detectors[name].detect(seen[name])
                 tallies[name].add(seen[name], real, regions, None if found is None else lip_shape(found), real_shape)
+                moment = Moment(
+                    position=position,
+                    picture=seen[name],
+                    real=real,
+                    landmarks=found,
+                    real_landmarks=landmarks,
+                    regions=regions,
+                )
+                for meter in row_meters[name]:
+                    meter.see(moment)
             for watcher in watchers:
-                watcher.see(position, seen)
+                watcher.see(position, seen, regions)
             task.advance()
         detector_name = real_detector.name
     opening = np.array([np.nan if s is None else s.opening for s in real_shapes])
     width = np.array([np.nan if s is None else s.width for s in real_shapes])
     curves = {name: tally.curves() for name, tally in tallies.items()}
     static = curves[STATIC_ROW].psnr_db["mouth"] if STATIC_ROW in curves else None
+    measures = {name: _measures(list_of) for name, list_of in row_meters.items()}
+    definitions = {d.key: d for list_of in row_meters.values() for meter in list_of for d in meter.definitions}
     return Evaluation(
         frames=tuple(int(i) for i in reference.frames),
         size=size,
-        rows={name: _summary(name, c, opening, width, static, generator) for name, c in curves.items()},
+        rows={
+            name: replace(_summary(name, c, opening, width, static, generator), measures=measures[name])
+            for name, c in curves.items()
+        },
+        definitions=definitions,
         real_opening=opening,
         real_width=width,
         missed_real=int(np.isnan(opening).sum()),
@@ -177,6 +206,10 @@ def with_risk(evaluation: Evaluation, row: str, uncertainty: Float[np.ndarray, "
     }
     risk = {name: risk_agreement(np.asarray(uncertainty, np.float64), error) for name, error in errors.items()}
     return replace(evaluation, rows={**evaluation.rows, row: replace(result, risk=risk)})
+
+
+def _measures(meters: Sequence[Meter]) -> dict[str, Measure]:
+    return {key: value for meter in meters for key, value in meter.results().items()}
 
 
 def _summary(

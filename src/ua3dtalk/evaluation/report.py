@@ -14,17 +14,20 @@ from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.files import atomic_path, write_json
 from ua3dtalk.core.progress import Progress
 from ua3dtalk.core.provenance import AI_GENERATED, provenance
+from ua3dtalk.evaluation.error_pictures import FULL_HEAT, ErrorMaps, Extremes, error_curves_png
 from ua3dtalk.evaluation.image import MAX_PSNR_DB, WINDOW
 from ua3dtalk.evaluation.intervals import BLOCK_FRAMES, RESAMPLES
 from ua3dtalk.evaluation.lips import MAX_LAG_FRAMES
-from ua3dtalk.evaluation.page import ROW_MEANINGS, render_page
+from ua3dtalk.evaluation.page import ROW_MEANINGS, VIDEO_NAME, render_page
 from ua3dtalk.evaluation.pictures import ContactSheet, SideBySide, encode_jpeg, mouth_curves_png
-from ua3dtalk.evaluation.protocol import FrameSource, Reference, evaluate_rows, with_risk
-from ua3dtalk.evaluation.regions import REGIONS, erosion_px
+from ua3dtalk.evaluation.protocol import FrameSource, MakeMeters, Reference, evaluate_rows, with_risk
+from ua3dtalk.evaluation.regions import REGIONS, FrameRegions, erosion_px
 from ua3dtalk.evaluation.results import Evaluation, RowResult
 from ua3dtalk.tracking.landmarks import FaceLandmarks
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: ``measures`` per row, with their definitions under ``settings``."""
+MAPS_TITLE = f"Mean error per pixel, black 0 to pale yellow {FULL_HEAT:.0%} of the brightness range"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,10 @@ class ReportInputs:
     """Gives a fresh landmark detector."""
     audio: Float32[np.ndarray, " s"] | None = None
     """Sound of the held-out frames, 16 kHz mono, for the side-by-side video."""
+    meters: MakeMeters = lambda row: ()
+    """Further metrics: gives a row's fresh meters."""
+    shown: str = "driven"
+    """Row whose worst and best frames are shown."""
     uncertainty: Mapping[str, Callable[[int], float]] | None = None
     """By row: uncertainty of frame ``i``, asked after it was rendered; None where the avatar gives none."""
     facts: Mapping[str, Any] | None = None
@@ -66,24 +73,34 @@ def write_report(out: Path, inputs: ReportInputs, progress: Progress | None = No
     tags = {"title": "UA-3DTalk side by side", "comment": AI_GENERATED}
     names = ("reference", *inputs.rows)
     notes = _UncertaintyNotes(inputs)
-    with SideBySide(out / "side_by_side.mp4", names, (first.shape[1], first.shape[0]), inputs.audio, tags) as video:
+    maps = ErrorMaps()
+    extremes = [Extremes(inputs.shown)] if inputs.shown in inputs.rows else []
+    with SideBySide(out / VIDEO_NAME, names, (first.shape[1], first.shape[0]), inputs.audio, tags) as video:
         evaluation = evaluate_rows(
             reference,
             inputs.rows,
             inputs.make_detector,
             np.random.default_rng(inputs.seed),
-            watchers=(sheet, video, notes),
+            watchers=(sheet, video, notes, maps, *extremes),
+            meters=inputs.meters,
             progress=progress,
         )
     for row, values in notes.values.items():
         evaluation = with_risk(evaluation, row, np.array(values, np.float64))
-    metrics = metrics_dict(evaluation, inputs.facts or {}, inputs.seed)
+    meanings = REGIONS if reference.head_meaning is None else REGIONS | {"head": reference.head_meaning}
+    metrics = metrics_dict(evaluation, inputs.facts or {}, inputs.seed, meanings)
     sheet_jpeg = encode_jpeg(sheet.picture(evaluation.frames))
     pictures = {
         "Frames": ("image/jpeg", sheet_jpeg),
         "Mouth opening over time": ("image/png", mouth_curves_png(evaluation)),
+        "Error over time": ("image/png", error_curves_png(evaluation)),
+        MAPS_TITLE: ("image/jpeg", encode_jpeg(maps.picture())),
     }
-    page = render_page(evaluation, pictures, "side_by_side.mp4", metrics["settings"] | metrics["provenance"])
+    for found in extremes:
+        if (picture := found.picture(evaluation.frames)) is not None:
+            pictures[f"Worst and best frames of {found.row}"] = ("image/jpeg", encode_jpeg(picture))
+    settings = metrics["settings"] | metrics["provenance"]
+    page = render_page(evaluation, pictures, (out / VIDEO_NAME).read_bytes(), settings, meanings)
     for name, data in {"index.html": page.encode(), "sheet.jpg": sheet_jpeg}.items():
         with atomic_path(out / name) as partial:
             partial.write_bytes(data)
@@ -91,7 +108,9 @@ def write_report(out: Path, inputs: ReportInputs, progress: Progress | None = No
     return metrics
 
 
-def metrics_dict(evaluation: Evaluation, facts: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def metrics_dict(
+    evaluation: Evaluation, facts: Mapping[str, Any], seed: int, regions: Mapping[str, str] = REGIONS
+) -> dict[str, Any]:
     """Everything as JSON-serialisable values; what is undefined is None."""
     return {
         "schema": SCHEMA_VERSION,
@@ -107,7 +126,8 @@ def metrics_dict(evaluation: Evaluation, facts: Mapping[str, Any], seed: int) ->
                 "height": evaluation.size[1],
                 "scored": "as rendered, before any video coding",
             },
-            "regions": REGIONS,
+            "regions": dict(regions),
+            "measures": {key: to_plain(definition) for key, definition in evaluation.definitions.items()},
             "head_erosion_px": erosion_px(evaluation.size[1]),
             "row_meanings": {name: ROW_MEANINGS[name] for name in evaluation.rows if name in ROW_MEANINGS},
             "landmarks": evaluation.detector,
@@ -134,7 +154,7 @@ class _UncertaintyNotes:
         self._frames = inputs.reference.frames
         self.values: dict[str, list[float]] = {name: [] for name in self._ask}
 
-    def see(self, position: int, frames: Mapping[str, np.ndarray]) -> None:
+    def see(self, position: int, frames: Mapping[str, np.ndarray], regions: FrameRegions) -> None:
         for name, ask in self._ask.items():
             self.values[name].append(float(ask(self._frames[position])))
 
@@ -148,6 +168,7 @@ def _row_dict(row: RowResult) -> dict[str, Any]:
         "opening": to_plain(row.opening),
         "width": to_plain(row.width),
         "missed": row.missed,
+        "measures": {key: to_plain(measure) for key, measure in row.measures.items()},
         "risk": to_plain(row.risk),
     }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float64
 
 from ua3dtalk.evaluation.lips import CurveAgreement
+from ua3dtalk.evaluation.measure import Definition, Measure
 from ua3dtalk.evaluation.risk import RiskAgreement
 
 
@@ -75,6 +77,8 @@ class RowResult:
     """Values per frame."""
     risk: dict[str, RiskAgreement] | None = None
     """Agreement of the avatar's uncertainty with its error, by kind of error; None if no uncertainty was given."""
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    """Further metrics by key (``Evaluation.definitions``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,3 +99,5 @@ class Evaluation:
     """Real frames in which no face was found."""
     detector: str
     """Name of the landmark detector, the same for real and rendered frames."""
+    definitions: Mapping[str, Definition] = field(default_factory=dict)
+    """What the further metrics of the rows mean, in the order of the report."""

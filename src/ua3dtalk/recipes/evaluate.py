@@ -19,6 +19,7 @@ from ua3dtalk.evaluation.image import through_jpeg
 from ua3dtalk.evaluation.protocol import Reference
 from ua3dtalk.evaluation.report import ReportInputs, write_report
 from ua3dtalk.priors.pipeline import subject_features
+from ua3dtalk.recipes.measures import MeasureOptions, all_meters, emotion_meter
 from ua3dtalk.recipes.train import conditions
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.subject.split import make_split
@@ -34,6 +35,7 @@ def evaluate_avatar(
     out: Path,
     *,
     subject: Path | None = None,
+    options: MeasureOptions | None = None,
     device: torch.device | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -44,6 +46,7 @@ def evaluate_avatar(
         avatar: Avatar folder.
         out: Report folder: ``metrics.json``, ``index.html``, ``sheet.jpg``, ``side_by_side.mp4``.
         subject: Subject folder; None is where the avatar was trained from.
+        options: Weights that some metrics need.
         device: Where to render; None is the CPU.
         seed: Seed of the bootstrap intervals.
         progress: Where to report.
@@ -69,11 +72,13 @@ def evaluate_avatar(
         sources[name] = row.picture
         if name in UNCERTAIN_ROWS:
             doubts[name] = row.uncertainty
+    sound = held_out_sound(opened, frames)
     inputs = ReportInputs(
-        reference=Reference(frames=frames, picture=opened.frame, parsing=opened.parsing),
+        reference=Reference(frames=frames, picture=opened.frame, parsing=lambda i, *_: opened.parsing(i)),
         rows=sources,
         make_detector=FaceMeshLandmarks,
-        audio=held_out_sound(opened, frames),
+        audio=sound,
+        meters=all_meters(lambda row: sound, options or MeasureOptions(), emotion_meter(opened, frames)),
         uncertainty=doubts,
         facts={
             "avatar": str(avatar),

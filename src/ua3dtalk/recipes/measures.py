@@ -1,0 +1,91 @@
+"""Which further metrics a report has, and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ua3dtalk.evaluation.action_units import ActionUnitMeter
+from ua3dtalk.evaluation.emotion_by_face import ACCURACY, LEAST_FRAMES, FaceEmotionClassifier, FaceEmotionMeter
+from ua3dtalk.evaluation.expression_distance import ExpressionDistanceMeter
+from ua3dtalk.evaluation.expression_features import expression_vector, normalised_points
+from ua3dtalk.evaluation.jitter import JitterMeter
+from ua3dtalk.evaluation.measure import MakeMeter, Meter, Missing
+from ua3dtalk.evaluation.protocol import MakeMeters
+from ua3dtalk.evaluation.seam import SeamMeter
+from ua3dtalk.subject.split import make_split
+from ua3dtalk.subject.store import Subject
+
+LEARNT_FRAMES = 2000
+"""At most this many labelled frames teach the emotion classifier."""
+
+SoundOf = Callable[[str], np.ndarray | None]
+"""Sound that belongs to a row: 16 kHz mono on the picture's time axis; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureOptions:
+    """What a user can bring for metrics that need it."""
+
+    weights: Path | None = None
+    """Folder with weights that cannot come with the package; None looks in the cache only."""
+
+
+def all_meters(sound_of: SoundOf, options: MeasureOptions, emotion: MakeMeter | None = None) -> MakeMeters:
+    """Makers of all meters for every row.
+
+    Args:
+        sound_of: The sound of each row.
+        options: What the user brings.
+        emotion: Meter of the emotion accuracy; None where nothing is labelled.
+    """
+    missing = Missing((ACCURACY,), "the video carries no emotion labels: give them with `prepare --labels`")
+    plain: Sequence[MakeMeter] = (
+        ActionUnitMeter,
+        ExpressionDistanceMeter,
+        emotion or (lambda: missing),
+        SeamMeter,
+        JitterMeter,
+    )
+
+    def meters(row: str) -> Sequence[Meter]:
+        return [make() for make in plain]
+
+    return meters
+
+
+def emotion_meter(subject: Subject, frames: range) -> MakeMeter | None:
+    """Emotion accuracy of a labelled subject.
+
+    Args:
+        subject: Whose training frames teach the classifier.
+        frames: The scored frames.
+
+    Returns:
+        None where fewer than two labels have enough training frames.
+    """
+    if not subject.labels:
+        return None
+    train = [i for i in make_split(subject.num_frames).train if _label(subject, i) is not None]
+    chosen = train[:: max(1, len(train) // LEARNT_FRAMES)]
+    if len(chosen) < 2 * LEAST_FRAMES:
+        return None
+    landmarks = subject.track().landmarks
+    vectors = np.stack([expression_vector(normalised_points(landmarks[i])) for i in chosen])
+    classifier = FaceEmotionClassifier.fit(vectors, [str(_label(subject, i)) for i in chosen])
+    if classifier is None:
+        return None
+    labels = [_label(subject, i) for i in frames]
+    return lambda: FaceEmotionMeter(classifier, labels)
+
+
+def _label(subject: Subject, i: int) -> str | None:
+    """Label of frame ``i``; a span of intensity 0 shows the neutral face."""
+    time_s = i / subject.fps
+    for span in subject.labels:
+        if span.start_s <= time_s < span.end_s:
+            return "neutral" if span.intensity == 0 else span.label
+    return None
