@@ -111,7 +111,8 @@ def plan_step(run: TrainingRun, stage: StageConfig, sampler: CurriculumSampler, 
     sh_degree = min(step // run.config.sh_degree_every, run.config.init.sh_degree)
     background = torch.rand(3, generator=run.generator).to(run.device)
     moving = step >= stage.static_steps
-    calibrate = mode == "ensemble" and moving and step % run.config.losses.likelihood_every == 0
+    losses = run.config.losses
+    calibrate = losses.likelihood > 0 and mode == "ensemble" and moving and step % losses.likelihood_every == 0
     return StepPlan(frame, conditions, mode, moving, sh_degree, progress, background, calibrate)
 
 

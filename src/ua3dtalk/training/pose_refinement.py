@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from ua3dtalk.avatar.branch import Motion, StaticFeatures
 from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.core.progress import Progress, log
+from ua3dtalk.render.types import Splats
 from ua3dtalk.subject.labels import HEAD_LABELS, Label
 from ua3dtalk.training.config import PoseRefinementConfig
 from ua3dtalk.training.run import TrainingRun
@@ -24,21 +26,23 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 def refine_poses(run: TrainingRun, progress: Progress) -> None:
     """Refine the pose of every frame, in place in ``run``.
 
-    The model must know expression already (mesh motion is enough), or lids and brows would be explained by pose. Only
-    pixels above the tip of the nose and away from the eyes are used, so that the mouth of a test frame is never looked
-    at. Measured by the experiment behind DESIGN §9: +0.35 to +0.5 dB.
+    The model must know expression already, or lids and brows would be explained by pose: mesh motion is enough, and a
+    branch without it is moved by its networks, which the schedule must have trained by then. Only pixels above the tip
+    of the nose and away from the eyes are used, so that the mouth of a test frame is never looked at. Measured by the
+    experiment behind DESIGN §9: +0.35 to +0.5 dB.
 
     Args:
         run: Layers, data and poses.
         progress: Where to report.
     """
     layer = run.layers["face"]
+    static = None if layer.motion.config.mesh_motion else layer.motion.prepare_static(layer.gaussians.means.detach())
     frames = np.flatnonzero(run.track.valid)
     refined = run.viewmats.copy()
     before, after = [], []
     with progress.task("refine poses", len(frames)) as task, torch.no_grad():
         for i in frames:
-            pose, first, last = _refine_frame(run, layer, int(i), run.config.poses)
+            pose, first, last = _refine_frame(run, layer.splats(_motion(run, layer, static, int(i))), int(i))
             refined[i] = pose
             before.append(first)
             after.append(last)
@@ -47,11 +51,15 @@ def refine_poses(run: TrainingRun, progress: Progress) -> None:
     log.info("Pose refinement: brightness residual %.4f -> %.4f", float(np.mean(before)), float(np.mean(after)))
 
 
-def _refine_frame(
-    run: TrainingRun, layer: AvatarLayer, i: int, config: PoseRefinementConfig
-) -> tuple[Float[np.ndarray, "4 4"], float, float]:
+def _motion(run: TrainingRun, layer: AvatarLayer, static: StaticFeatures | None, i: int) -> Motion:
     conditions = run.tracked.frame(i)
-    splats = layer.splats(layer.motion.mesh_motion(layer.mesh_basis, conditions))
+    if static is None:
+        return layer.motion.mesh_motion(layer.mesh_basis, conditions)
+    return layer.motion(layer.gaussians.means, layer.mesh_basis, conditions, "ensemble", static=static)
+
+
+def _refine_frame(run: TrainingRun, splats: Splats, i: int) -> tuple[Float[np.ndarray, "4 4"], float, float]:
+    config = run.config.poses
     rigid, wanted = _observed(run, i)
     camera = run.targets.camera(i)
     intrinsics = camera.K.cpu().numpy().astype(np.float64)
