@@ -44,6 +44,7 @@ def render_page(
     video: bytes,
     facts: Mapping[str, Any],
     regions: Mapping[str, str] = REGIONS,
+    speed: Mapping[str, Any] | None = None,
 ) -> str:
     """The whole page.
 
@@ -53,6 +54,7 @@ def render_page(
         video: The side-by-side video, MP4; put into the page too, or linked in the same folder when it is long.
         facts: Settings and versions, nested, shown at the end.
         regions: Meaning of every region.
+        speed: Times of synthesis by stage, or None.
 
     Returns:
         HTML.
@@ -73,6 +75,7 @@ def render_page(
         _picture_table(evaluation),
         _measure_table(evaluation),
         _risk_table(evaluation),
+        _speed_table(speed),
         f"<h2>Side by side</h2><video controls preload=metadata src='{_video_source(video)}'></video>",
     ]
     for heading, (kind, data) in pictures.items():
@@ -151,6 +154,23 @@ def _measure_table(evaluation: Evaluation) -> str:
         rows.append([title, *(_measure_cell(m) for m in found), IDEALS[definition.ideal]])
     gone = f"<h3>Unavailable</h3><dl>{''.join(missing)}</dl>" if missing else ""
     return "<h2>More measures</h2>" + (_table(head, rows) if rows else "") + gone
+
+
+def _speed_table(speed: Mapping[str, Any] | None) -> str:
+    if speed is None:
+        return ""
+    rows = [
+        [escape(name), *(f"{times[key]:.1f} ms" for key in ("p50_ms", "p95_ms", "first_ms"))]
+        for name, times in speed["stages"].items()
+    ]
+    lead = (
+        f"From sound to encoded video, one stage after the other: {speed['fps_p50']:.1f} frames/s at the median, "
+        f"{speed['fps_p95']:.1f} at the slowest twentieth; the first frame is there after {speed['first_frame_s']:.2f} s "
+        f"(hearing {speed['sound_s']:.1f} s of sound included). Motion alone takes {speed['motion_p50_ms']:.1f} ms of "
+        "render."
+    )
+    table = _table(("stage, per frame", "median", "95th percentile", "first"), rows)
+    return f"<h2>Speed</h2><p>{escape(lead)}</p>{table}"
 
 
 def _measure_cell(measure: Measure | None) -> str:

@@ -48,6 +48,8 @@ class ReportInputs:
     """Row whose worst and best frames are shown."""
     uncertainty: Mapping[str, Callable[[int], float]] | None = None
     """By row: uncertainty of frame ``i``, asked after it was rendered; None where the avatar gives none."""
+    speed: Mapping[str, Any] | None = None
+    """Times of synthesis by stage (``speed.speed_facts``); None where nothing was synthesized."""
     facts: Mapping[str, Any] | None = None
     """More to record: avatar, subject, preset, back-end (JSON-serialisable)."""
     seed: int = 0
@@ -88,7 +90,7 @@ def write_report(out: Path, inputs: ReportInputs, progress: Progress | None = No
     for row, values in notes.values.items():
         evaluation = with_risk(evaluation, row, np.array(values, np.float64))
     meanings = REGIONS if reference.head_meaning is None else REGIONS | {"head": reference.head_meaning}
-    metrics = metrics_dict(evaluation, inputs.facts or {}, inputs.seed, meanings)
+    metrics = metrics_dict(evaluation, inputs.facts or {}, inputs.seed, meanings) | {"speed": inputs.speed}
     sheet_jpeg = encode_jpeg(sheet.picture(evaluation.frames))
     pictures = {
         "Frames": ("image/jpeg", sheet_jpeg),
@@ -100,7 +102,8 @@ def write_report(out: Path, inputs: ReportInputs, progress: Progress | None = No
         if (picture := found.picture(evaluation.frames)) is not None:
             pictures[f"Worst and best frames of {found.row}"] = ("image/jpeg", encode_jpeg(picture))
     settings = metrics["settings"] | metrics["provenance"]
-    page = render_page(evaluation, pictures, (out / VIDEO_NAME).read_bytes(), settings, meanings)
+    video_bytes = (out / VIDEO_NAME).read_bytes()
+    page = render_page(evaluation, pictures, video_bytes, settings, meanings, inputs.speed)
     for name, data in {"index.html": page.encode(), "sheet.jpg": sheet_jpeg}.items():
         with atomic_path(out / name) as partial:
             partial.write_bytes(data)

@@ -20,6 +20,7 @@ from ua3dtalk.evaluation.protocol import Reference
 from ua3dtalk.evaluation.report import ReportInputs, write_report
 from ua3dtalk.priors.pipeline import subject_features
 from ua3dtalk.recipes.measures import MeasureOptions, all_meters, emotion_meter
+from ua3dtalk.recipes.speed import measure_speed
 from ua3dtalk.recipes.train import conditions
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.subject.split import make_split
@@ -73,6 +74,7 @@ def evaluate_avatar(
         if name in UNCERTAIN_ROWS:
             doubts[name] = row.uncertainty
     sound = held_out_sound(opened, frames)
+    sources["static"](frames.start)  # the kernels' first run is not the avatar's speed
     inputs = ReportInputs(
         reference=Reference(frames=frames, picture=opened.frame, parsing=lambda i, *_: opened.parsing(i)),
         rows=sources,
@@ -80,6 +82,7 @@ def evaluate_avatar(
         audio=sound,
         meters=all_meters(lambda row: sound, options or MeasureOptions(), emotion_meter(opened, frames)),
         uncertainty=doubts,
+        speed=None if sound is None else measure_speed(loaded, sound),
         facts={
             "avatar": str(avatar),
             "subject": opened.source.name,
