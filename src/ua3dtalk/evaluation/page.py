@@ -165,9 +165,9 @@ def _speed_table(speed: Mapping[str, Any] | None) -> str:
     ]
     lead = (
         f"From sound to encoded video, one stage after the other: {speed['fps_p50']:.1f} frames/s at the median, "
-        f"{speed['fps_p95']:.1f} at the slowest twentieth; the first frame is there after "
-        f"{speed['first_frame_s']:.2f} s (hearing {speed['sound_s']:.1f} s of sound included). Motion alone takes {speed['motion_p50_ms']:.1f} ms of "
-        "render."
+        f"{speed['fps_p95']:.1f} at the slowest twentieth. The first frame is there after "
+        f"{speed['first_frame_s']:.2f} s (hearing {speed['sound_s']:.1f} s of sound included). "
+        f"Motion alone takes {speed['motion_p50_ms']:.1f} ms of render."
     )
     table = _table(("stage, per frame", "median", "95th percentile", "first"), rows)
     return f"<h2>Speed</h2><p>{escape(lead)}</p>{table}"
