@@ -24,7 +24,7 @@ def ua3dtalk_process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
 
 
-COMMANDS = ["demo", "prepare", "train", "synthesize", "evaluate", "export", "priors", "doctor"]
+COMMANDS = ["demo", "prepare", "train", "synthesize", "evaluate", "ablate", "export", "priors", "doctor"]
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
