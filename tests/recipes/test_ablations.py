@@ -214,7 +214,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A preset of nine steps and priors of a few."""
 
     def quick_priors(seed: int) -> PriorsConfig:
-        return PriorsConfig(folds=2, style=StyleConfig(steps=2, batch=2), seed=seed)
+        return PriorsConfig(folds=2, style=StyleConfig(steps=1, batch=1, length=10), seed=seed)
 
     monkeypatch.setattr(ablation_runs, "preset", tiny_preset)
     monkeypatch.setattr("ua3dtalk.recipes.train.PriorsConfig", quick_priors)

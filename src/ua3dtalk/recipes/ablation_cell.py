@@ -1,11 +1,13 @@
 """One cell of the ablation, a row with a seed: trained and evaluated in its own folder, also as a process of its own.
 
-``python -m ua3dtalk.recipes.ablation_cell FOLDER`` runs the cell that ``cell.json`` in the folder describes.
+``python -m ua3dtalk.recipes.ablation_cell FOLDER`` runs the cell that ``cell.json`` in the folder describes. It stops
+when the process that started it is gone, so that going on does not compute a cell twice at once.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -112,7 +114,7 @@ def run_cell(folder: Path, progress: Progress) -> None:
 
 
 class LineProgress:
-    """Progress as lines of a log: a tenth of a task at a time."""
+    """Progress as lines of a log, a tenth of a task at a time; work whose starter is gone is stopped."""
 
     @contextmanager
     def task(self, name: str, total: int | None) -> Iterator[_Lines]:
@@ -122,8 +124,11 @@ class LineProgress:
 class _Lines:
     def __init__(self, name: str, total: int | None) -> None:
         self._name, self._total, self._done = name, total, 0
+        self._starter = os.getppid()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
+        if os.getppid() != self._starter:
+            raise UserError("The process that started this cell is gone.", "Run the same command again.")
         before, self._done = self._done, self._done + steps
         if self._total and before * 10 // self._total != self._done * 10 // self._total:
             log.info("%s: %d of %d %s", self._name, self._done, self._total, note)

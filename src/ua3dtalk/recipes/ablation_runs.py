@@ -52,7 +52,7 @@ def run_ablations(
 
     One worker computes in this process with all its threads. More are processes of one thread each: on a few cores,
     two of one thread do more than one of two. Every cell has a folder ``<row>/seed<k>`` with its avatar and report; the
-    subject's folder is only read. A cell that fails does not stop the others.
+    subject's folder is only read. The table is written again after every cell; one that fails does not stop the others.
 
     Args:
         subject: Prepared subject.
@@ -77,27 +77,31 @@ def run_ablations(
     require_same_run(out, base.preset, plan.max_steps, opened.source_sha256)
     folders = []
     for seed in range(plan.seeds):
-        shared = subject_with_priors(opened, out / SUBJECTS / f"seed{seed}", seed, report).resolve()
-        config = preset(plan.preset, seed=seed, max_steps=plan.max_steps)
-        for row in select_rows(names, config):
-            folder = out / row.name / f"seed{seed}"
-            cell = Cell(
-                row=row.name,
-                seed=seed,
-                config=row.change(config),
-                max_steps=plan.max_steps,
-                subject_sha256=opened.source_sha256,
-                subject=shared,
-                device=plan.device,
-                evaluate_again=plan.evaluate_again,
-            )
-            write_cell(folder, cell)
-            folders.append(folder)
-    todo = [folder for folder in folders if plan.evaluate_again or not is_finished(folder)]
+        view = subject_with_priors(opened, out / SUBJECTS / f"seed{seed}", seed, report).resolve()
+        folders += [_describe(out, name, seed, plan, opened.source_sha256, view) for name in names]
+    left = [folder for folder in folders if plan.evaluate_again or not is_finished(folder)]
     with report.task("ablation", len(folders)) as task:
-        task.advance(len(folders) - len(todo))
-        failed = _run_here(todo, task, report) if workers == 1 else _run_processes(todo, workers, task)
+        task.advance(len(folders) - len(left))
+        failed = _run_here(left, task, report) if workers == 1 else _run_processes(left, workers, task)
     return ablation_table(out) | {"failed": failed}
+
+
+def _describe(out: Path, row: str, seed: int, plan: AblationPlan, subject_sha256: str, view: Path) -> Path:
+    """Write what a cell is; returns its folder."""
+    base = preset(plan.preset, seed=seed, max_steps=plan.max_steps)
+    cell = Cell(
+        row=row,
+        seed=seed,
+        config=select_rows([row], base)[0].change(base),
+        max_steps=plan.max_steps,
+        subject_sha256=subject_sha256,
+        subject=view,
+        device=plan.device,
+        evaluate_again=plan.evaluate_again,
+    )
+    folder = out / row / f"seed{seed}"
+    write_cell(folder, cell)
+    return folder
 
 
 def require_same_run(out: Path, preset_name: str, max_steps: int | None, subject_sha256: str) -> None:
@@ -122,6 +126,7 @@ def _run_here(folders: Sequence[Path], task: Task, progress: Progress) -> dict[s
     for folder in folders:
         try:
             run_cell(folder, progress)
+            ablation_table(folder.parents[1])
         except (UserError, FloatingPointError) as error:
             failed[_name(folder)] = str(error)
             log.warning("%s failed: %s", _name(folder), error)
@@ -141,7 +146,9 @@ def _run_processes(folders: Sequence[Path], workers: int, task: Task) -> dict[st
                 if process.poll() is None:
                     continue
                 del running[folder]
-                if process.returncode:
+                if process.returncode == 0:
+                    ablation_table(folder.parents[1])
+                else:
                     failed[_name(folder)] = _last_line(folder / LOG)
                     log.warning("%s failed: %s", _name(folder), failed[_name(folder)])
                 task.advance(note=_name(folder))
