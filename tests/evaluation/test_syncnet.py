@@ -15,6 +15,7 @@ from ua3dtalk.evaluation.mfcc import mfcc
 from ua3dtalk.evaluation.regions import FrameRegions
 from ua3dtalk.evaluation.syncnet import SyncNet, load_syncnet
 from ua3dtalk.evaluation.syncnet_meter import (
+    WEIGHTS_NAME,
     SteadyCrops,
     SyncNetMeter,
     embed_sound,
@@ -115,6 +116,11 @@ def test_weights_are_read_and_checked(net: SyncNet, tmp_path: Path) -> None:
     save_file(net.state_dict(), good)
     cepstra = torch.ones(1, 1, 13, 20)
     torch.testing.assert_close(load_syncnet(good).embed_sound(cepstra), net.embed_sound(cepstra))
+    old = {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+    save_file(old, tmp_path / "old.safetensors")
+    torch.testing.assert_close(
+        load_syncnet(tmp_path / "old.safetensors").embed_sound(cepstra), net.embed_sound(cepstra)
+    )
     with pytest.raises(UserError, match="cannot be read"):
         load_syncnet(tmp_path / "absent.safetensors")
     damaged = tmp_path / "damaged.safetensors"
@@ -126,20 +132,29 @@ def test_weights_are_read_and_checked(net: SyncNet, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "tensor", "message"),
     [
-        ("netfclip.3.bias", None, "lacks the tensor 'netfclip.3.bias'"),
-        ("netfclip.3.bias", torch.zeros(7), "must have shape (1024,), got (7,)"),
-        ("netfclip.3.bias", torch.full((1024,), torch.nan), "not finite"),
-        ("extra", torch.zeros(1), "does not have"),
+        ("netfclip.3.bias", None, "missing ['netfclip.3.bias']"),
+        ("netfclip.3.bias", torch.zeros(7), "netfclip.3.bias is (7,) torch.float32, expected (1024,)"),
+        ("netfclip.3.bias", torch.full((1024,), torch.nan), "netfclip.3.bias holds values that are not finite"),
+        ("extra", torch.zeros(1), "unexpected ['extra']"),
     ],
 )
 def test_other_tensors_are_refused(
-    net: SyncNet, tmp_path: Path, name: str, tensor: torch.Tensor | None, message: str
+    net: SyncNet, monkeypatch: pytest.MonkeyPatch, name: str, tensor: torch.Tensor | None, message: str
 ) -> None:
     tensors = {key: value for key, value in net.state_dict().items() if key != name}
-    save_file(tensors if tensor is None else tensors | {name: tensor}, tmp_path / "s.safetensors")
+    tensors = tensors if tensor is None else tensors | {name: tensor}
+    monkeypatch.setattr("ua3dtalk.evaluation.syncnet.load_weights", lambda path: tensors)
     with pytest.raises(UserError) as caught:
-        load_syncnet(tmp_path / "s.safetensors")
+        load_syncnet(Path("syncnet.safetensors"))
     assert message in str(caught.value)
+
+
+def test_old_files_lack_counts_of_batches(net: SyncNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+    monkeypatch.setattr("ua3dtalk.evaluation.syncnet.load_weights", lambda path: old)
+    cepstra = torch.ones(1, 1, 13, 20)
+    read = load_syncnet(Path("syncnet.safetensors"))
+    torch.testing.assert_close(read.embed_sound(cepstra), net.embed_sound(cepstra))
 
 
 # --- crops -----------------------------------------------------------------------------------------------------------
@@ -223,8 +238,8 @@ def moments(brightness: np.ndarray, missing: tuple[int, ...] = ()) -> list[Momen
 
 
 def measured(brightness: np.ndarray, missing: tuple[int, ...] = ()) -> dict:
-    meter = make_syncnet_meter(sound(), LoudAndBright())()
-    assert isinstance(meter, SyncNetMeter)
+    net = LoudAndBright()
+    meter = SyncNetMeter(net, embed_sound(net, sound()), {})
     for moment in moments(brightness, missing):
         meter.see(moment)
     return meter.results()
@@ -279,8 +294,22 @@ def test_distances_against_a_slow_reference() -> None:
     assert score.confidence == pytest.approx(np.median(got) - got.min())
 
 
-def test_without_weights_or_sound_it_says_so() -> None:
-    for meter in (make_syncnet_meter(sound(), None)(), make_syncnet_meter(None, LoudAndBright())()):
+def test_without_weights_or_sound_it_says_so(net: SyncNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UA3DTALK_WEIGHTS", str(tmp_path))
+    without_weights = make_syncnet_meter(sound())()
+    save_file(net.state_dict(), tmp_path / WEIGHTS_NAME)
+    without_sound, short = make_syncnet_meter(None)(), make_syncnet_meter(np.zeros(3840, np.float32))()
+    for meter, why in ((without_weights, "syncnet_v2"), (without_sound, "no sound"), (short, "no sound")):
         assert isinstance(meter, Missing)
-        assert all(m.value is None and m.unavailable for m in meter.results().values())
         assert set(meter.results()) == {"sync_c", "sync_d", "sync_offset"}
+        assert all(m.value is None and why in m.unavailable for m in meter.results().values())
+
+
+def test_with_weights_and_sound_it_measures(net: SyncNet, tmp_path: Path) -> None:
+    save_file(net.state_dict(), tmp_path / WEIGHTS_NAME)
+    meter = make_syncnet_meter(sound()[: 7 * 640], tmp_path / WEIGHTS_NAME)()
+    for moment in moments(late(0)[:7]):
+        meter.see(moment)
+    found = meter.results()
+    assert all(np.isfinite(m.value) and len(m.details["sha256"]) == 64 for m in found.values())
+    assert found == meter.results(), "asking twice changes nothing"

@@ -65,10 +65,14 @@ def expression_vector(points: Float64[np.ndarray, "478 3"]) -> Float64[np.ndarra
     Returns:
         Eye distances (outer corner to outer corner); AU45 is a ratio of eye height and width. Not standardised.
     """
-    shape = lip_shapes(points[None, :468].astype(np.float64))[0].astype(np.float64)
     signals = raw_signals(points[None])
-    components = _lip_basis().astype(np.float64) @ (shape[:80] - _mean_lips())
-    return np.concatenate([components, shape[80:], [float(signals[name][0]) for name in UPPER_NAMES]])
+    return np.concatenate([lip_vector(points), [float(signals[name][0]) for name in UPPER_NAMES]])
+
+
+def lip_vector(points: Float64[np.ndarray, "478 3"]) -> Float64[np.ndarray, " 14"]:
+    """The lips' part of ``expression_vector``: 12 components, opening and width, eye distances."""
+    shape = lip_shapes(points[None, :468])[0].astype(np.float64)
+    return np.concatenate([_lip_basis().astype(np.float64) @ (shape[:80] - _mean_lips()), shape[80:]])
 
 
 @cache

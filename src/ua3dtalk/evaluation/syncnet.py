@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float32
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ua3dtalk.core.checkpoint import load_into
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.evaluation.weights import load_weights
 
 WINDOW_FRAMES = 5
 """Pictures of a window, 0.2 s at 25 fps."""
@@ -26,7 +26,6 @@ CEPSTRA_PER_WINDOW = 20
 CEPSTRA_PER_FRAME = 4
 CROP_PX = 224
 EMBEDDING = 1024
-_CURE = "Give the public SyncNet v2 weights (syncnet_v2.model), converted to safetensors with their own names."
 
 
 class SyncNet(nn.Module):
@@ -55,29 +54,19 @@ def load_syncnet(path: Path) -> SyncNet:
     """SyncNet with the weights of a safetensors file.
 
     Args:
-        path: 70 tensors named as in the public model, e.g. ``netcnnaud.0.weight``.
+        path: Tensors named as in the public model, e.g. ``netcnnaud.0.weight``; counts of batches, which old files lack
+            and nothing needs here, may be absent.
 
     Raises:
-        UserError: the file is missing, damaged, or holds other tensors.
+        UserError: the file is missing, damaged, or holds other tensors or values that are not finite.
     """
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read as SyncNet weights ({error}).", _CURE) from error
     net = SyncNet()
-    wanted = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
-    for name, shape in wanted.items():
-        if name not in tensors and name.endswith("num_batches_tracked"):
-            tensors[name] = torch.zeros((), dtype=torch.long)
-        elif name not in tensors:
-            raise UserError(f"{path} lacks the tensor {name!r} of SyncNet v2.", _CURE)
-        elif tuple(tensors[name].shape) != shape:
-            raise UserError(f"{path}: {name!r} must have shape {shape}, got {tuple(tensors[name].shape)}.", _CURE)
-        elif not torch.isfinite(tensors[name]).all():
-            raise UserError(f"{path}: {name!r} holds values that are not finite.", _CURE)
-    if unknown := sorted(tensors.keys() - wanted.keys()):
-        raise UserError(f"{path} holds the tensor {unknown[0]!r}, which SyncNet v2 does not have.", _CURE)
-    net.load_state_dict(tensors)
+    where = f"{path} (SyncNet v2)"
+    counts = {name: count for name, count in net.state_dict().items() if name.endswith("num_batches_tracked")}
+    tensors = counts | load_weights(path)
+    load_into(net, tensors, where)
+    if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
+        raise UserError(f"{where}: {broken[0]} holds values that are not finite.", "Get another copy of the weights.")
     return net
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor
 
+from ua3dtalk.core.files import file_sha256
 from ua3dtalk.evaluation.measure import Definition, MakeMeter, Measure, Missing, Moment
 from ua3dtalk.evaluation.mfcc import NUM_CEPSTRA, SAMPLE_RATE_HZ, mfcc
 from ua3dtalk.evaluation.syncnet import (
@@ -19,8 +22,13 @@ from ua3dtalk.evaluation.syncnet import (
     CROP_PX,
     WINDOW_FRAMES,
     SyncNet,
+    load_syncnet,
 )
+from ua3dtalk.evaluation.weights import find_weights, where_to_put
 
+WEIGHTS_NAME = "syncnet_v2.safetensors"
+"""File name that is looked for."""
+_ORIGIN = "scripts/convert_weights.py makes it from syncnet_v2.model of github.com/joonson/syncnet_python"
 MAX_SHIFT = 15
 """Shifts tried in each direction, frames."""
 CROP_SCALE = 0.40
@@ -72,22 +80,28 @@ class SyncScore:
     """Shift of the minimum; positive: the lips come late."""
 
 
-def make_syncnet_meter(audio: Float32[np.ndarray, " s"] | None, net: SyncNet | None) -> MakeMeter:
-    """What makes a row's meter; the sound is embedded once for all rows.
+def make_syncnet_meter(audio: Float32[np.ndarray, " s"] | None, given: Path | None = None) -> MakeMeter:
+    """Loads the weights and hears the sound once, and gives fresh meters; without either, meters that say so.
 
     Args:
         audio: Sound of the evaluated frames, which follow each other at 25 fps: 16 kHz mono, -1..1, sample 0 at the
             start of the first frame; None where there is none.
-        net: ``syncnet.load_syncnet``; None without weights.
+        given: Safetensors file of the user; None looks for ``WEIGHTS_NAME`` in the folder of weights.
+
+    Raises:
+        UserError: the file that the user named does not exist, or a file is damaged or does not fit.
     """
-    if net is None:
-        why = "SyncNet's weights are not there: give syncnet.safetensors."
+    path = find_weights(WEIGHTS_NAME, given)
+    if path is None:
+        why = where_to_put(WEIGHTS_NAME, _ORIGIN)
         return lambda: Missing(DEFINITIONS, why)
-    if audio is None or len(audio) < SAMPLES_PER_FRAME * (WINDOW_FRAMES + 1):
+    if audio is None or len(audio) <= SAMPLES_PER_FRAME * WINDOW_FRAMES + SAMPLES_PER_FRAME:
         why = "The video has no sound, or less than 0.24 s of it: use a video in which the person speaks."
         return lambda: Missing(DEFINITIONS, why)
+    net = load_syncnet(path)
     sound = embed_sound(net, audio)
-    return lambda: SyncNetMeter(net, sound)
+    facts = {"weights": path.name, "sha256": file_sha256(path)}
+    return lambda: SyncNetMeter(net, sound, facts)
 
 
 class SyncNetMeter:
@@ -98,13 +112,15 @@ class SyncNetMeter:
     Args:
         net: The network.
         sound: ``embed_sound`` of the evaluated frames.
+        weights: Where the weights come from, to be recorded.
     """
 
     definitions = DEFINITIONS
 
-    def __init__(self, net: SyncNet, sound: Float32[Tensor, "w d"]) -> None:
+    def __init__(self, net: SyncNet, sound: Float32[Tensor, "w d"], weights: Mapping[str, str]) -> None:
         self._net = net
         self._sound = sound
+        self._weights = dict(weights)
         self._crops = SteadyCrops()
         self._window: deque[np.ndarray | None] = deque(maxlen=WINDOW_FRAMES)
         self._lips: list[Tensor | None] = []
@@ -125,6 +141,7 @@ class SyncNetMeter:
             "windows": sum(lip is not None for lip in self._lips),
             "frames_without_face": self._missed,
             "max_shift_frames": MAX_SHIFT,
+            **self._weights,
         }
         if score is None:
             why = "In no five frames in a row was a face found: the row's pictures show none."
