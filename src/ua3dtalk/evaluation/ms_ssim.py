@@ -105,16 +105,33 @@ def make_ms_ssim_meter(seed: int = 0) -> Callable[[], MsSsimMeter]:
 
 def _scale_term(total: np.ndarray, difference: np.ndarray, *, with_luminance: bool) -> float:
     """Mean of contrast·structure inside the picture or, with luminance, of SSIM up to the reflected border."""
-    mean_s2, mean_d2 = np.square(_blur(total)), np.square(_blur(difference))
-    var_s = np.maximum(_blur(np.square(total)) - mean_s2, 0)
-    var_d = np.maximum(_blur(np.square(difference)) - mean_d2, 0)
+    mean_s2, var_s = _moments(total)
+    mean_d2, var_d = _moments(difference)
     # μa² + μb² = (s² + d²) / 2 and 2 μa μb = (s² − d²) / 2; the same for the variances and the covariance.
-    similar = ((var_s - var_d) / 2 + _C2) / ((var_s + var_d) / 2 + _C2)
+    similar = _ratio(var_s, var_d, 2 * _C2)
     if with_luminance:
-        similar *= ((mean_s2 - mean_d2) / 2 + _C1) / ((mean_s2 + mean_d2) / 2 + _C1)
+        similar *= _ratio(mean_s2, mean_d2, 2 * _C1)
     else:
         similar = similar[HALF_WINDOW:-HALF_WINDOW, HALF_WINDOW:-HALF_WINDOW]
     return float(similar.mean(dtype=np.float64))
+
+
+def _moments(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squared mean and variance in the window at every pixel."""
+    mean2, variance = _blur(image), _blur(np.square(image))
+    np.square(mean2, out=mean2)
+    variance -= mean2
+    return mean2, np.maximum(variance, 0, out=variance)
+
+
+def _ratio(s: np.ndarray, d: np.ndarray, constant: float) -> np.ndarray:
+    """(s − d + constant) / (s + d + constant); in place, because fresh arrays of this size cost more than the sums."""
+    upper = s - d
+    s += d
+    upper += constant
+    s += constant
+    upper /= s
+    return upper
 
 
 def _blur(image: np.ndarray) -> np.ndarray:
