@@ -143,7 +143,10 @@ def with_members(config: TrainConfig, members: int) -> TrainConfig:
 
 
 def without_uncertainty(config: TrainConfig) -> TrainConfig:
-    """Module U off: one network per stream, equal weights, and nothing that would teach a variance."""
+    """Module U off: one network per stream, equal weights, and nothing that would teach a variance.
+
+    The uncertainty that such an avatar shows is what its variances happened to start with.
+    """
     plain = with_members(with_covariance(config, "uniform"), 1)
     return replace(plain, losses=replace(plain.losses, likelihood=0.0))
 
