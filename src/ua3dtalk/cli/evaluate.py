@@ -33,7 +33,7 @@ class Evaluate(Command):
     subject: Annotated[Path | None, arg(metavar="SUBJECT")] = None
     """The subject folder, if it was moved since the training."""
     weights: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet (.safetensors), identity.onnx."""
+    """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet (.safetensors), arcface.onnx."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
     seed: int = 0
@@ -51,7 +51,7 @@ class Evaluate(Command):
         from ua3dtalk.recipes.evaluate import evaluate_avatar
         from ua3dtalk.recipes.measures import MeasureOptions
 
-        options = MeasureOptions(weights=self.weights)
+        options = MeasureOptions(weights=self.weights, seed=self.seed)
         values = evaluate_avatar(
             avatar, out, subject=subject, options=options, device=device, seed=self.seed, progress=progress
         )

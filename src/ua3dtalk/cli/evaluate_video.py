@@ -35,7 +35,7 @@ class EvaluateVideo(Command):
     out: Annotated[Path, arg(metavar="REPORT")]
     """Folder for metrics.json, index.html and pictures."""
     weights: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet (.safetensors), identity.onnx."""
+    """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet (.safetensors), arcface.onnx."""
     seed: int = 0
     """Seed of the intervals."""
 
@@ -46,7 +46,7 @@ class EvaluateVideo(Command):
         from ua3dtalk.recipes.evaluate_video import evaluate_video
         from ua3dtalk.recipes.measures import MeasureOptions
 
-        options = MeasureOptions(weights=self.weights)
+        options = MeasureOptions(weights=self.weights, seed=self.seed)
         values = evaluate_video(reference, video, out, options=options, seed=self.seed, progress=progress)
         values = {name: value for name, value in values.items() if name != "curves"}
         return Report(f"{grid(values.get('rows', {}), COLUMNS)}\nThe report is {out / 'index.html'}.", values)

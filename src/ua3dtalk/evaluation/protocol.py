@@ -76,25 +76,22 @@ class _RowTally:
         self.ssim: dict[str, list[float]] = {name: [] for name in REGIONS}
         self.shapes: list[tuple[float, float, float, float]] = []
 
-    def add(
-        self,
-        rendered: np.ndarray,
-        real: np.ndarray,
-        regions: FrameRegions,
-        shape: LipShape | None,
-        real_shape: LipShape | None,
-    ) -> None:
-        similar = ssim_map(rendered, real)
+    def see(self, moment: Moment) -> None:
+        """Take one frame."""
+        similar = ssim_map(moment.picture, moment.real)
         for name in REGIONS:
-            mask = getattr(regions, name)
-            psnr = None if mask is None else psnr_db(rendered, real, mask)
+            mask = getattr(moment.regions, name)
+            psnr = None if mask is None else psnr_db(moment.picture, moment.real, mask)
             ssim = None if mask is None else mean_ssim(similar, mask)
             self.psnr[name].append(np.nan if psnr is None else psnr)
             self.ssim[name].append(np.nan if ssim is None else ssim)
-        distance = interocular = np.nan
-        if shape is not None and real_shape is not None:
-            distance, interocular = lip_distance_px(shape, real_shape), real_shape.interocular
-        opening, width = (np.nan, np.nan) if shape is None else (shape.opening, shape.width)
+        distance = interocular = opening = width = np.nan
+        if moment.landmarks is not None:
+            shape = lip_shape(moment.landmarks)
+            opening, width = shape.opening, shape.width
+            if moment.real_landmarks is not None:
+                real_shape = lip_shape(moment.real_landmarks)
+                distance, interocular = lip_distance_px(shape, real_shape), real_shape.interocular
         self.shapes.append((distance, distance / interocular, opening, width))
 
     def curves(self) -> FrameCurves:
@@ -148,13 +145,11 @@ def evaluate_rows(
             size = (real.shape[1], real.shape[0])
             landmarks = real_detector.detect(real)
             regions = frame_regions(reference.parsing(index, real, landmarks), landmarks)
-            real_shape = None if landmarks is None else lip_shape(landmarks)
-            real_shapes.append(real_shape)
+            real_shapes.append(None if landmarks is None else lip_shape(landmarks))
             seen = {"reference": real}
             for name, source in rows.items():
                 seen[name] = _checked(source(index), real, name)
                 found = detectors[name].detect(seen[name])
-                tallies[name].add(seen[name], real, regions, None if found is None else lip_shape(found), real_shape)
                 moment = Moment(
                     position=position,
                     picture=seen[name],
@@ -163,26 +158,23 @@ def evaluate_rows(
                     real_landmarks=landmarks,
                     regions=regions,
                 )
-                for meter in row_meters[name]:
+                for meter in (tallies[name], *row_meters[name]):
                     meter.see(moment)
             for watcher in watchers:
                 watcher.see(position, seen, regions)
             task.advance()
         detector_name = real_detector.name
-    opening = np.array([np.nan if s is None else s.opening for s in real_shapes])
-    width = np.array([np.nan if s is None else s.width for s in real_shapes])
+    opening, width = (np.array([getattr(s, what, np.nan) for s in real_shapes]) for what in ("opening", "width"))
     curves = {name: tally.curves() for name, tally in tallies.items()}
     static = curves[STATIC_ROW].psnr_db["mouth"] if STATIC_ROW in curves else None
-    measures = {name: _measures(list_of) for name, list_of in row_meters.items()}
-    definitions = {d.key: d for list_of in row_meters.values() for meter in list_of for d in meter.definitions}
     return Evaluation(
         frames=tuple(int(i) for i in reference.frames),
         size=size,
         rows={
-            name: replace(_summary(name, c, opening, width, static, generator), measures=measures[name])
+            name: replace(_summary(name, c, opening, width, static, generator), measures=_measures(row_meters[name]))
             for name, c in curves.items()
         },
-        definitions=definitions,
+        definitions={d.key: d for every in row_meters.values() for meter in every for d in meter.definitions},
         real_opening=opening,
         real_width=width,
         missed_real=int(np.isnan(opening).sum()),

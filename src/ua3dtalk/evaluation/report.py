@@ -90,7 +90,8 @@ def write_report(out: Path, inputs: ReportInputs, progress: Progress | None = No
     for row, values in notes.values.items():
         evaluation = with_risk(evaluation, row, np.array(values, np.float64))
     meanings = REGIONS if reference.head_meaning is None else REGIONS | {"head": reference.head_meaning}
-    metrics = metrics_dict(evaluation, inputs.facts or {}, inputs.seed, meanings) | {"speed": inputs.speed}
+    metrics = metrics_dict(evaluation, inputs.facts or {}, inputs.seed, meanings)
+    metrics["speed"] = inputs.speed
     sheet_jpeg = encode_jpeg(sheet.picture(evaluation.frames))
     pictures = {
         "Frames": ("image/jpeg", sheet_jpeg),

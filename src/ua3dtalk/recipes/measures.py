@@ -8,14 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from ua3dtalk.core.errors import UserError
 from ua3dtalk.evaluation.action_units import ActionUnitMeter
 from ua3dtalk.evaluation.emotion_by_face import ACCURACY, LEAST_FRAMES, FaceEmotionClassifier, FaceEmotionMeter
 from ua3dtalk.evaluation.expression_distance import ExpressionDistanceMeter
 from ua3dtalk.evaluation.expression_features import expression_vector, normalised_points
+from ua3dtalk.evaluation.identity import MODEL_NAME, make_identity_meter
 from ua3dtalk.evaluation.jitter import JitterMeter
+from ua3dtalk.evaluation.lip_expert_meter import make_lip_expert_meter
+from ua3dtalk.evaluation.lpips import make_lpips_meter, weights_name
 from ua3dtalk.evaluation.measure import MakeMeter, Meter, Missing
+from ua3dtalk.evaluation.ms_ssim import make_ms_ssim_meter
 from ua3dtalk.evaluation.protocol import MakeMeters
 from ua3dtalk.evaluation.seam import SeamMeter
+from ua3dtalk.evaluation.syncnet_meter import WEIGHTS_NAME, make_syncnet_meter
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 
@@ -31,30 +37,55 @@ class MeasureOptions:
     """What a user can bring for metrics that need it."""
 
     weights: Path | None = None
-    """Folder with weights that cannot come with the package; None looks in the cache only."""
+    """Folder with weights that cannot come with the package; what it lacks is looked for where ``evaluation.weights``
+    says."""
+    seed: int = 0
+    """Seed of the intervals."""
 
 
 def all_meters(sound_of: SoundOf, options: MeasureOptions, emotion: MakeMeter | None = None) -> MakeMeters:
-    """Makers of all meters for every row.
+    """Makers of all meters for every row. Weights are loaded and sounds are heard once.
 
     Args:
         sound_of: The sound of each row.
         options: What the user brings.
         emotion: Meter of the emotion accuracy; None where nothing is labelled.
+
+    Raises:
+        UserError: the folder of weights does not exist, or a file in it does not fit.
     """
-    missing = Missing((ACCURACY,), "the video carries no emotion labels: give them with `prepare --labels`")
+    missing = Missing((ACCURACY,), "The video carries no emotion labels: give them with `prepare --labels`.")
     plain: Sequence[MakeMeter] = (
+        make_ms_ssim_meter(options.seed),
+        make_lpips_meter("alex", _given(options, weights_name("alex")), seed=options.seed),
+        make_lpips_meter("vgg", _given(options, weights_name("vgg")), seed=options.seed),
+        make_identity_meter(_given(options, MODEL_NAME), seed=options.seed),
         ActionUnitMeter,
         ExpressionDistanceMeter,
         emotion or (lambda: missing),
         SeamMeter,
         JitterMeter,
     )
+    by_sound: dict[int, Sequence[MakeMeter]] = {}
 
     def meters(row: str) -> Sequence[Meter]:
-        return [make() for make in plain]
+        sound = sound_of(row)
+        if id(sound) not in by_sound:
+            syncnet = make_syncnet_meter(sound, _given(options, WEIGHTS_NAME))
+            by_sound[id(sound)] = (make_lip_expert_meter(sound), syncnet)
+        return [make() for make in (*by_sound[id(sound)], *plain)]
 
     return meters
+
+
+def _given(options: MeasureOptions, name: str) -> Path | None:
+    """The user's file of that name, if the user named a folder that holds one."""
+    if options.weights is None:
+        return None
+    if not options.weights.is_dir():
+        raise UserError(f"--weights {options.weights} is not a folder.", "Name the folder with the weights.")
+    path = options.weights / name
+    return path if path.exists() else None
 
 
 def emotion_meter(subject: Subject, frames: range) -> MakeMeter | None:
