@@ -152,6 +152,13 @@ def test_scale_of_each_column_and_its_mean_do_not_matter() -> None:
     np.testing.assert_allclose(lag_scores(prediction(), scaled), lag_scores(prediction(), lips), atol=1e-6)
 
 
+def test_frames_without_a_face_are_never_compared() -> None:
+    lips = prediction()[::2].astype(np.float64)
+    lips[50:130] = np.nan
+    at_zero = lag_scores(prediction(), lips)[lags() == 0]
+    assert at_zero == pytest.approx(0.99, abs=0.01)  # .68 where what is filled in between is compared too
+
+
 def test_a_window_is_found_where_it_starts() -> None:
     lips = prediction()[::2].astype(np.float64)[90 : 90 + WINDOW_FRAMES]
     for planted in DELAYS:
