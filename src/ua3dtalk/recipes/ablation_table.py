@@ -69,7 +69,7 @@ PAPER_DIFFERENCES = (
     PaperDifference(metric="LMD", baseline=5.934, full=5.407, beside="lmd_px"),
     PaperDifference(metric="E-FID", baseline=0.356, full=0.145, beside="e_fid"),
     PaperDifference(metric="LPIPS", baseline=0.096, full=0.067, beside=None),
-    PaperDifference(metric="Sync-C", baseline=4.886, full=5.152, beside=None),
+    PaperDifference(metric="Sync-C", baseline=4.886, full=5.152, beside="sync_c"),
 )
 PAPER_SOURCE = (
     "arXiv 2601.19112, MEAD subjects M003 and M030, as cited in public digests of the paper. Its ablation's baseline "
