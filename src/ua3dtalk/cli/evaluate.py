@@ -33,7 +33,7 @@ class Evaluate(Command):
     subject: Annotated[Path | None, arg(metavar="SUBJECT")] = None
     """The subject folder, if it was moved since the training."""
     weights: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet (.safetensors), arcface.onnx."""
+    """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet_v2 (.safetensors), arcface.onnx."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
     seed: int = 0

@@ -35,7 +35,7 @@ class EvaluateVideo(Command):
     out: Annotated[Path, arg(metavar="REPORT")]
     """Folder for metrics.json, index.html and pictures."""
     weights: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet (.safetensors), arcface.onnx."""
+    """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet_v2 (.safetensors), arcface.onnx."""
     seed: int = 0
     """Seed of the intervals."""
 
