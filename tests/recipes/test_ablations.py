@@ -19,12 +19,12 @@ from ua3dtalk.priors.phone_posteriors import phone_names
 from ua3dtalk.priors.pipeline import PriorsConfig
 from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.priors.style import StyleConfig
-from ua3dtalk.recipes import ablation_runs
-from ua3dtalk.recipes.ablation_cell import METRICS, Cell, read_cell, write_cell
-from ua3dtalk.recipes.ablation_runs import AblationPlan, run_ablations
-from ua3dtalk.recipes.ablation_table import ablation_table, table_rows
-from ua3dtalk.recipes.ablation_text import plain_text
-from ua3dtalk.recipes.ablations import ablation_rows, select_rows
+from ua3dtalk.recipes.ablation import runs as ablation_runs
+from ua3dtalk.recipes.ablation.cell import METRICS, Cell, read_cell, write_cell
+from ua3dtalk.recipes.ablation.rows import ablation_rows, select_rows
+from ua3dtalk.recipes.ablation.runs import AblationPlan, run_ablations
+from ua3dtalk.recipes.ablation.table import ablation_table, table_rows
+from ua3dtalk.recipes.ablation.text import plain_text
 from ua3dtalk.recipes.presets import preset
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.store import STAGES, Subject
@@ -218,7 +218,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ablation_runs, "preset", tiny_preset)
     monkeypatch.setattr("ua3dtalk.recipes.train.PriorsConfig", quick_priors)
-    monkeypatch.setattr("ua3dtalk.recipes.ablation_subject.PriorsConfig", quick_priors)
+    monkeypatch.setattr("ua3dtalk.recipes.ablation.subject.PriorsConfig", quick_priors)
 
 
 def test_a_cell_goes_all_the_way_and_is_not_done_twice(
@@ -310,7 +310,7 @@ def test_every_seed_has_its_own_priors_and_nothing_is_copied(
         (view.folder / "priors.safetensors").write_bytes(bytes([priors.seed]))
         view.finish_stage("priors", ["priors.safetensors"], {})
 
-    monkeypatch.setattr("ua3dtalk.recipes.ablation_subject.fit_priors", fit)
+    monkeypatch.setattr("ua3dtalk.recipes.ablation.subject.fit_priors", fit)
     views = [ablation_runs.subject_with_priors(subject, tmp_path / f"seed{seed}", seed, Silent()) for seed in (0, 1, 0)]
     assert seeds == [0, 1, 0]
     for seed, view in zip((0, 1), views[:2], strict=True):

@@ -14,7 +14,7 @@ from ua3dtalk.avatar.storage import LAYER_KIND, load_layer
 from ua3dtalk.core.checkpoint import save_tensors
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.progress import Silent
-from ua3dtalk.recipes.ablations import ablation_rows, without_mesh, without_uncertainty
+from ua3dtalk.recipes.ablation.rows import ablation_rows, without_mesh, without_uncertainty
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.training import loop, step
 from ua3dtalk.training.pose_refinement import refine_poses

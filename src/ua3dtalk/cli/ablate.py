@@ -49,8 +49,8 @@ class Ablate(Command):
         from ua3dtalk.core.device import pick_device
 
         device = pick_device(self.device)
-        from ua3dtalk.recipes.ablation_runs import AblationPlan, run_ablations
-        from ua3dtalk.recipes.ablation_text import plain_text
+        from ua3dtalk.recipes.ablation.runs import AblationPlan, run_ablations
+        from ua3dtalk.recipes.ablation.text import plain_text
 
         plan = AblationPlan(
             rows=rows,

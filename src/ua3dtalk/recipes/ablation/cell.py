@@ -1,6 +1,6 @@
 """One cell of the ablation, a row with a seed: trained and evaluated in its own folder, also as a process of its own.
 
-``python -m ua3dtalk.recipes.ablation_cell FOLDER`` runs the cell that ``cell.json`` in the folder describes. It stops
+``python -m ua3dtalk.recipes.ablation.cell FOLDER`` runs the cell that ``cell.json`` in the folder describes. It stops
 when the process that started it is gone, so that going on does not compute a cell twice at once.
 """
 

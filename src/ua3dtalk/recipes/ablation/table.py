@@ -12,9 +12,9 @@ from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import atomic_path, read_json, write_json
 from ua3dtalk.core.provenance import provenance
-from ua3dtalk.recipes.ablation_cell import CELL, TRAINING, Cell, is_finished, metrics_of, read_cell
-from ua3dtalk.recipes.ablation_text import markdown, plain_text
-from ua3dtalk.recipes.ablations import BASELINE, OURS, PAPER, ablation_rows
+from ua3dtalk.recipes.ablation.cell import CELL, TRAINING, Cell, is_finished, metrics_of, read_cell
+from ua3dtalk.recipes.ablation.rows import BASELINE, OURS, PAPER, ablation_rows
+from ua3dtalk.recipes.ablation.text import markdown, plain_text
 
 SCHEMA_VERSION = 1
 PROTOCOLS = ("driven", "audio-only")

@@ -13,11 +13,11 @@ from typing import Any
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, Task, log
-from ua3dtalk.recipes import ablation_cell
-from ua3dtalk.recipes.ablation_cell import Cell, is_finished, read_cell, run_cell, write_cell
-from ua3dtalk.recipes.ablation_subject import subject_with_priors
-from ua3dtalk.recipes.ablation_table import ablation_table, cell_folders
-from ua3dtalk.recipes.ablations import select_rows
+from ua3dtalk.recipes.ablation import cell as ablation_cell
+from ua3dtalk.recipes.ablation.cell import Cell, is_finished, read_cell, run_cell, write_cell
+from ua3dtalk.recipes.ablation.rows import select_rows
+from ua3dtalk.recipes.ablation.subject import subject_with_priors
+from ua3dtalk.recipes.ablation.table import ablation_table, cell_folders
 from ua3dtalk.recipes.presets import preset
 from ua3dtalk.recipes.train import require_speech
 from ua3dtalk.subject.store import Subject

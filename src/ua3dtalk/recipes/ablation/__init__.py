@@ -1,0 +1,1 @@
+"""The paper's ablation and ours: rows, cells, runs, table."""
