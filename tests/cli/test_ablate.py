@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ua3dtalk.cli.main import main
-from ua3dtalk.recipes import ablation_runs
+from ua3dtalk.recipes.ablation import runs as ablation_runs
 
 
 @pytest.fixture
