@@ -15,6 +15,7 @@ Memory is bounded: what stays of a frame are a few numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -106,6 +107,38 @@ class _RowTally:
         )
 
 
+class _Row:
+    """All that measures one row; the frames of a row come in order, one at a time."""
+
+    def __init__(self, detector: FaceLandmarks, meters: list[Meter]) -> None:
+        self.detector, self.meters = detector, meters
+        self.tally = _RowTally()
+
+    def see(
+        self,
+        position: int,
+        picture: np.ndarray,
+        real: np.ndarray,
+        real_landmarks: np.ndarray | None,
+        regions: FrameRegions,
+    ) -> None:
+        """Take one frame."""
+        moment = Moment(
+            position=position,
+            picture=picture,
+            real=real,
+            landmarks=self.detector.detect(picture),
+            real_landmarks=real_landmarks,
+            regions=regions,
+        )
+        for meter in (self.tally, *self.meters):
+            meter.see(moment)
+
+    def measures(self) -> dict[str, Measure]:
+        """What the meters found."""
+        return {key: value for meter in self.meters for key, value in meter.results().items()}
+
+
 def evaluate_rows(
     reference: Reference,
     rows: Mapping[str, FrameSource],
@@ -132,49 +165,41 @@ def evaluate_rows(
     """
     if not len(reference.frames):
         raise ValueError("`reference.frames` must name at least one frame.")
-    tallies = {name: _RowTally() for name in rows}
-    row_meters: dict[str, list[Meter]] = {name: list(meters(name)) for name in rows}
     real_shapes: list[LipShape | None] = []
     size = (0, 0)
     with ExitStack() as stack:
         task = stack.enter_context((progress or Silent()).task("evaluate", len(reference.frames)))
         real_detector = stack.enter_context(closing(make_detector()))
-        detectors = {name: stack.enter_context(closing(make_detector())) for name in rows}
+        measured = {name: _Row(stack.enter_context(closing(make_detector())), list(meters(name))) for name in rows}
+        # One row is measured while the next is rendered. A single worker, because rows share the networks of metrics.
+        worker = stack.enter_context(ThreadPoolExecutor(1))
         for position, index in enumerate(reference.frames):
             real = reference.picture(index)
             size = (real.shape[1], real.shape[0])
             landmarks = real_detector.detect(real)
             regions = frame_regions(reference.parsing(index, real, landmarks), landmarks)
             real_shapes.append(None if landmarks is None else lip_shape(landmarks))
-            seen = {"reference": real}
+            seen, waiting = {"reference": real}, []
             for name, source in rows.items():
                 seen[name] = _checked(source(index), real, name)
-                found = detectors[name].detect(seen[name])
-                moment = Moment(
-                    position=position,
-                    picture=seen[name],
-                    real=real,
-                    landmarks=found,
-                    real_landmarks=landmarks,
-                    regions=regions,
-                )
-                for meter in (tallies[name], *row_meters[name]):
-                    meter.see(moment)
+                waiting.append(worker.submit(measured[name].see, position, seen[name], real, landmarks, regions))
             for watcher in watchers:
                 watcher.see(position, seen, regions)
+            for row in waiting:
+                row.result()
             task.advance()
         detector_name = real_detector.name
     opening, width = (np.array([getattr(s, what, np.nan) for s in real_shapes]) for what in ("opening", "width"))
-    curves = {name: tally.curves() for name, tally in tallies.items()}
+    curves = {name: row.tally.curves() for name, row in measured.items()}
     static = curves[STATIC_ROW].psnr_db["mouth"] if STATIC_ROW in curves else None
     return Evaluation(
         frames=tuple(int(i) for i in reference.frames),
         size=size,
         rows={
-            name: replace(_summary(name, c, opening, width, static, generator), measures=_measures(row_meters[name]))
+            name: replace(_summary(name, c, opening, width, static, generator), measures=measured[name].measures())
             for name, c in curves.items()
         },
-        definitions={d.key: d for every in row_meters.values() for meter in every for d in meter.definitions},
+        definitions={d.key: d for row in measured.values() for meter in row.meters for d in meter.definitions},
         real_opening=opening,
         real_width=width,
         missed_real=int(np.isnan(opening).sum()),
@@ -198,10 +223,6 @@ def with_risk(evaluation: Evaluation, row: str, uncertainty: Float[np.ndarray, "
     }
     risk = {name: risk_agreement(np.asarray(uncertainty, np.float64), error) for name, error in errors.items()}
     return replace(evaluation, rows={**evaluation.rows, row: replace(result, risk=risk)})
-
-
-def _measures(meters: Sequence[Meter]) -> dict[str, Measure]:
-    return {key: value for meter in meters for key, value in meter.results().items()}
 
 
 def _summary(
