@@ -171,7 +171,7 @@ def evaluate_rows(
         task = stack.enter_context((progress or Silent()).task("evaluate", len(reference.frames)))
         real_detector = stack.enter_context(closing(make_detector()))
         measured = {name: _Row(stack.enter_context(closing(make_detector())), list(meters(name))) for name in rows}
-        # One row is measured while the next is rendered. A single worker, because rows share the networks of metrics.
+        # What is rendered is measured while the next row is rendered. One worker: rows share the networks of metrics.
         worker = stack.enter_context(ThreadPoolExecutor(1))
         for position, index in enumerate(reference.frames):
             real = reference.picture(index)
@@ -183,10 +183,9 @@ def evaluate_rows(
             for name, source in rows.items():
                 seen[name] = _checked(source(index), real, name)
                 waiting.append(worker.submit(measured[name].see, position, seen[name], real, landmarks, regions))
-            for watcher in watchers:
-                watcher.see(position, seen, regions)
-            for row in waiting:
-                row.result()
+            waiting += [worker.submit(watcher.see, position, seen, regions) for watcher in watchers]
+            for done in waiting:
+                done.result()
             task.advance()
         detector_name = real_detector.name
     opening, width = (np.array([getattr(s, what, np.nan) for s in real_shapes]) for what in ("opening", "width"))

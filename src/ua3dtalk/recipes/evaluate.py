@@ -28,7 +28,7 @@ from ua3dtalk.subject.store import SAMPLE_RATE_HZ, Subject
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 
 FrameSource = Callable[[int], np.ndarray]
-UNCERTAIN_ROWS = ("expression", "driven", "audio-only")
+UNCERTAIN_ROWS = ("driven", "audio-only")
 
 
 def evaluate_avatar(

@@ -17,7 +17,7 @@ from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.synthesis.drive import FPS, frames_of, make_drive
 from ua3dtalk.synthesis.options import SynthesisOptions
 
-MOST_FRAMES = 75
+MOST_FRAMES = 50
 
 
 def measure_speed(avatar: Avatar, samples: np.ndarray) -> dict[str, Any]:
