@@ -61,7 +61,7 @@ def test_the_plan_is_the_command_line_and_failures_are_said(
 
     def run(*arguments: object, **named: object) -> dict[str, Any]:
         seen.extend([arguments, named])
-        settings = {"subject": "a.mp4", "preset": "quick", "steps": 9, "seeds": [0], "frames": None}
+        settings = {"subject": "a.mp4", "preset": "quick", "overrides": {}, "steps": 9, "seeds": [0], "frames": None}
         entry = {"values": [], "mean": None, "std": None, "delta_to_baseline": None, "delta_to_ours": None}
         protocols = {name: {"x": entry} for name in ("driven", "audio-only", "real")}
         row = {"says": "all on.", "seeds": [0], "training_s": None, "protocols": protocols}
@@ -70,10 +70,24 @@ def test_the_plan_is_the_command_line_and_failures_are_said(
         return {"settings": settings, "columns": {"x": column}, "rows": {"ours": row}, "paper": paper, "failed": failed}
 
     monkeypatch.setattr(ablation_runs, "run_ablations", run)
-    arguments = ["ablate", "subject", "--out", "o", "--rows", "+P, ours", "--seeds", "3", "--workers", "4"]
+    arguments = [
+        "ablate",
+        "subject",
+        "--out",
+        "o",
+        "--rows",
+        "+P, ours",
+        "--seeds",
+        "3",
+        "--workers",
+        "4",
+        "--set",
+        "init.face_count=9",
+    ]
     assert main(arguments) == (1 if failed else 0)
     (where, out, plan), named = seen
     assert (str(where), str(out)) == ("subject", "o")
+    assert plan.overrides == {"init.face_count": 9}
     assert plan.rows == ("+P", "ours") and plan.seeds == 3 and named["workers"] == 4 and plan.device in ("cpu", "cuda")
     text = capsys.readouterr().out
     assert "all on." in text and "ablations.md" in text

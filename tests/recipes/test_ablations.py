@@ -119,6 +119,7 @@ def made_cell(out: Path, name: str, seed: int, psnr: float, **changes: Any) -> P
         seed=seed,
         config=replace(config(name), seed=seed),
         max_steps=None,
+        overrides={},
         subject_sha256="0" * 64,
         subject=out,
         device="cpu",
@@ -202,7 +203,7 @@ def speaking_subject(folder: Path) -> Subject:
     return subject
 
 
-def tiny_preset(name: str, *, seed: int = 0, max_steps: int | None = None) -> TrainConfig:
+def tiny_preset(name: str, *, seed: int = 0, max_steps: int | None = None, overrides: object = None) -> TrainConfig:
     """Three steps a stage."""
     config = tiny.tiny_config()
     stages = (replace(stage, steps=3, static_steps=1, refine_poses_at=(), ensemble_from=1) for stage in config.stages)
@@ -291,10 +292,12 @@ def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
 
 def test_cells_of_another_run_are_refused(tmp_path: Path) -> None:
     made_cell(tmp_path, "ours", 0, 30.0)
-    ablation_runs.require_same_run(tmp_path, "quick", None, "0" * 64)
-    for other in (("standard", None, "0" * 64), ("quick", 100, "0" * 64), ("quick", None, "1" * 64)):
+    same = AblationPlan()
+    ablation_runs.require_same_run(tmp_path, same, "0" * 64)
+    others = (replace(same, preset="standard"), replace(same, max_steps=100), replace(same, overrides={"a.b": 1}))
+    for plan, subject in (*((other, "0" * 64) for other in others), (same, "1" * 64)):
         with pytest.raises(UserError, match="belongs to another run"):
-            ablation_runs.require_same_run(tmp_path, *other)
+            ablation_runs.require_same_run(tmp_path, plan, subject)
     with pytest.raises(UserError, match="made with another config"):
         made_cell(tmp_path, "ours", 0, 30.0, config=replace(BASE, seed=7))
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from ua3dtalk.cli.command import Command, Report
 from ua3dtalk.cli.inputs import existing_folder, output_folder
+from ua3dtalk.cli.train import parse_overrides
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress
 
@@ -30,6 +31,8 @@ class Ablate(Command):
     """What the rows are changes of."""
     max_steps: int | None = None
     """Stop each training after this many steps in all; None takes the preset's."""
+    set: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="FIELD=VALUE")] = ()
+    """A setting of the preset to change for all rows, e.g. init.face_count=3000; may be repeated."""
     workers: int = 2
     """How many trainings at once, each with one thread; 1 uses all threads for one."""
     device: str = "auto"
@@ -46,6 +49,7 @@ class Ablate(Command):
             if value is not None and value < 1:
                 raise UserError(f"{name} {value} leaves nothing.", "Use 1 or more.")
         rows = None if self.rows is None else tuple(name.strip() for name in self.rows.split(",") if name.strip())
+        overrides = parse_overrides(self.set)
         from ua3dtalk.core.device import pick_device
 
         device = pick_device(self.device)
@@ -57,6 +61,7 @@ class Ablate(Command):
             seeds=self.seeds,
             preset=self.preset,
             max_steps=self.max_steps,
+            overrides=overrides,
             device=str(device),
             evaluate_again=self.evaluate_again,
         )

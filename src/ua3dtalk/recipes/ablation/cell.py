@@ -44,6 +44,8 @@ class Cell:
     """The row's configuration."""
     max_steps: int | None
     """Cap that the preset was shortened to."""
+    overrides: dict[str, Any]
+    """Settings of the preset that were changed for all rows."""
     subject_sha256: str
     """Identity of the subject."""
     subject: Path
@@ -64,7 +66,7 @@ def write_cell(folder: Path, cell: Cell) -> None:
     """
     if (folder / CELL).exists():
         found, wanted = read_cell(folder), to_plain(cell)
-        fixed = ("row", "seed", "config", "max_steps", "subject_sha256")
+        fixed = ("row", "seed", "config", "max_steps", "overrides", "subject_sha256")
         changed = [name for name in fixed if to_plain(getattr(found, name)) != wanted[name]]
         if changed:
             raise UserError(

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class AblationPlan:
     """What the rows are changes of."""
     max_steps: int | None = None
     """Cap on the steps of a training; None takes the preset's."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the preset by dotted name, changed before the rows change theirs."""
     device: str = "cpu"
     """Where to compute."""
     evaluate_again: bool = False
@@ -70,11 +72,11 @@ def run_ablations(
     if plan.seeds < 1 or workers < 1:
         raise ValueError(f"`seeds` and `workers` must be at least 1, got {plan.seeds} and {workers}.")
     report = progress or Silent()
-    base = preset(plan.preset, max_steps=plan.max_steps)
+    base = preset(plan.preset, max_steps=plan.max_steps, overrides=plan.overrides)
     names = [row.name for row in select_rows(plan.rows, base)]
     opened = Subject.open(subject)
     require_speech(opened)
-    require_same_run(out, base.preset, plan.max_steps, opened.source_sha256)
+    require_same_run(out, plan, opened.source_sha256)
     folders = []
     for seed in range(plan.seeds):
         view = subject_with_priors(opened, out / SUBJECTS / f"seed{seed}", seed, report).resolve()
@@ -88,12 +90,13 @@ def run_ablations(
 
 def _describe(out: Path, row: str, seed: int, plan: AblationPlan, subject_sha256: str, view: Path) -> Path:
     """Write what a cell is; returns its folder."""
-    base = preset(plan.preset, seed=seed, max_steps=plan.max_steps)
+    base = preset(plan.preset, seed=seed, max_steps=plan.max_steps, overrides=plan.overrides)
     cell = Cell(
         row=row,
         seed=seed,
         config=select_rows([row], base)[0].change(base),
         max_steps=plan.max_steps,
+        overrides=dict(plan.overrides),
         subject_sha256=subject_sha256,
         subject=view,
         device=plan.device,
@@ -104,19 +107,19 @@ def _describe(out: Path, row: str, seed: int, plan: AblationPlan, subject_sha256
     return folder
 
 
-def require_same_run(out: Path, preset_name: str, max_steps: int | None, subject_sha256: str) -> None:
-    """Refuse a folder with cells of another preset, length or subject: one table must not mix them.
+def require_same_run(out: Path, plan: AblationPlan, subject_sha256: str) -> None:
+    """Refuse a folder with cells of another preset, length, settings or subject: one table must not mix them.
 
     Raises:
         UserError: there is such a cell; the message names it.
     """
-    wanted = (preset_name, max_steps, subject_sha256)
+    wanted = (preset(plan.preset).preset, plan.max_steps, dict(plan.overrides), subject_sha256)
     for folder in cell_folders(out):
         cell = read_cell(folder)
-        if (cell.config.preset, cell.max_steps, cell.subject_sha256) != wanted:
+        if (cell.config.preset, cell.max_steps, cell.overrides, cell.subject_sha256) != wanted:
             raise UserError(
                 f"{folder} belongs to another run (preset {cell.config.preset}, --max-steps {cell.max_steps}, "
-                f"subject {cell.subject_sha256[:8]}).",
+                f"--set {cell.overrides}, subject {cell.subject_sha256[:8]}).",
                 "Use another --out.",
             )
 

@@ -231,6 +231,7 @@ def _settings(cells: Sequence[tuple[Cell, Mapping[str, Any], Path]]) -> dict[str
     return {
         "preset": first.config.preset,
         "max_steps": first.max_steps,
+        "overrides": first.overrides,
         "steps": sum(stage.steps for stage in first.config.stages),
         "seeds": sorted({cell.seed for cell, _, _ in cells}),
         "subject": settings.get("given", {}).get("subject"),

@@ -40,8 +40,9 @@ def plain_text(table: Mapping[str, Any]) -> str:
 def _about(table: Mapping[str, Any]) -> str:
     settings = table["settings"]
     frames = settings["frames"] or {}
+    changed = "".join(f", {name} = {value}" for name, value in settings["overrides"].items())
     return (
-        f"Subject {settings['subject']}, preset {settings['preset']}, {settings['steps']} steps, seeds "
+        f"Subject {settings['subject']}, preset {settings['preset']}{changed}, {settings['steps']} steps, seeds "
         f"{', '.join(str(seed) for seed in settings['seeds'])}; {frames.get('count', '?')} held-out frames of "
         f"{frames.get('width', '?')}×{frames.get('height', '?')}. Mean ± standard deviation over seeds."
     )
