@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from ua3dtalk.evaluation.measure import Measure
@@ -20,7 +21,6 @@ ROW_MEANINGS = {
     "video": "the video that was given, as it is",
 }
 IDEALS = {"higher": "more", "lower": "less", "one": "1", "zero": "0", "real": "as the real row"}
-VIDEO_NAME = "side_by_side.mp4"
 MAX_EMBEDDED_VIDEO = 12_000_000
 """A longer video stays a file beside the page, bytes."""
 TRUSTED_R = 0.3
@@ -41,7 +41,7 @@ small{color:#aaa}th,td{border-color:#333}img{background:#fff}}
 def render_page(
     evaluation: Evaluation,
     pictures: Mapping[str, tuple[str, bytes]],
-    video: bytes,
+    video: Path,
     facts: Mapping[str, Any],
     regions: Mapping[str, str] = REGIONS,
     speed: Mapping[str, Any] | None = None,
@@ -51,7 +51,7 @@ def render_page(
     Args:
         evaluation: Results.
         pictures: By heading: media type (``image/png``) and the picture's bytes; they are put into the page.
-        video: The side-by-side video, MP4; put into the page too, or linked in the same folder when it is long.
+        video: The side-by-side video, MP4, in the page's folder; put into the page too, or linked when it is long.
         facts: Settings and versions, nested, shown at the end.
         regions: Meaning of every region.
         speed: Times of synthesis by stage, or None.
@@ -181,10 +181,10 @@ def _measure_cell(measure: Measure | None) -> str:
     return f"{measure.value:.3g}{small}"
 
 
-def _video_source(video: bytes) -> str:
-    if len(video) > MAX_EMBEDDED_VIDEO:
-        return VIDEO_NAME
-    return f"data:video/mp4;base64,{base64.b64encode(video).decode('ascii')}"
+def _video_source(video: Path) -> str:
+    if video.stat().st_size > MAX_EMBEDDED_VIDEO:
+        return video.name
+    return f"data:video/mp4;base64,{base64.b64encode(video.read_bytes()).decode('ascii')}"
 
 
 def _definitions(evaluation: Evaluation, regions: Mapping[str, str]) -> str:

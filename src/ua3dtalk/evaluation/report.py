@@ -18,7 +18,7 @@ from ua3dtalk.evaluation.error_pictures import FULL_HEAT, ErrorMaps, Extremes, e
 from ua3dtalk.evaluation.image import MAX_PSNR_DB, WINDOW
 from ua3dtalk.evaluation.intervals import BLOCK_FRAMES, RESAMPLES
 from ua3dtalk.evaluation.lips import MAX_LAG_FRAMES
-from ua3dtalk.evaluation.page import ROW_MEANINGS, VIDEO_NAME, render_page
+from ua3dtalk.evaluation.page import ROW_MEANINGS, render_page
 from ua3dtalk.evaluation.pictures import ContactSheet, SideBySide, encode_jpeg, mouth_curves_png
 from ua3dtalk.evaluation.protocol import FrameSource, MakeMeters, Reference, evaluate_rows, with_risk
 from ua3dtalk.evaluation.regions import REGIONS, FrameRegions, erosion_px
@@ -27,6 +27,7 @@ from ua3dtalk.tracking.landmarks import FaceLandmarks
 
 SCHEMA_VERSION = 2
 """2: ``measures`` per row, with their definitions under ``settings``."""
+VIDEO_NAME = "side_by_side.mp4"
 MAPS_TITLE = f"Mean error per pixel, black 0 to pale yellow {FULL_HEAT:.0%} of the brightness range"
 
 
@@ -103,8 +104,7 @@ def write_report(out: Path, inputs: ReportInputs, progress: Progress | None = No
         if (picture := found.picture(evaluation.frames)) is not None:
             pictures[f"Worst and best frames of {found.row}"] = ("image/jpeg", encode_jpeg(picture))
     settings = metrics["settings"] | metrics["provenance"]
-    video_bytes = (out / VIDEO_NAME).read_bytes()
-    page = render_page(evaluation, pictures, video_bytes, settings, meanings, inputs.speed)
+    page = render_page(evaluation, pictures, out / VIDEO_NAME, settings, meanings, inputs.speed)
     for name, data in {"index.html": page.encode(), "sheet.jpg": sheet_jpeg}.items():
         with atomic_path(out / name) as partial:
             partial.write_bytes(data)
