@@ -6,9 +6,10 @@ import io
 
 from rich.console import Console
 
-from ua3dtalk.cli.console import LineProgress, RichProgress, make_progress, rate_text
+from ua3dtalk.cli.console import RichProgress, make_progress
 from ua3dtalk.cli.results import grid, table
 from ua3dtalk.core.progress import Silent
+from ua3dtalk.core.progress_lines import LineProgress, rate_text
 
 
 def terminal() -> Console:

@@ -253,7 +253,7 @@ def test_a_cell_goes_all_the_way_and_is_not_done_twice(
     assert measured == {}
     found = ablation_table(out)["rows"]["baseline"]["protocols"]["driven"]["head_psnr_db"]["mean"]
     assert found == pytest.approx(driven["head_psnr_db"]["mean"], abs=1e-3)
-    assert "evaluate: 18 of 18" in (out / "baseline" / "seed0" / "log.txt").read_text()
+    assert "evaluate: done in" in (out / "baseline" / "seed0" / "log.txt").read_text()
 
 
 class _Quiet:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,6 +14,7 @@ from rich.progress import Task as Bar
 from rich.text import Text
 
 from ua3dtalk.core.progress import Progress, Silent, Task, log
+from ua3dtalk.core.progress_lines import LineProgress, rate_text
 
 
 class _Rate(ProgressColumn):
@@ -23,11 +23,6 @@ class _Rate(ProgressColumn):
     def render(self, task: Bar) -> Text:
         speed = task.finished_speed or task.speed
         return Text(rate_text(speed) if speed else "", style="progress.data.speed")
-
-
-def rate_text(per_second: float) -> str:
-    """A rate for people: ``31/s`` or, below one per second, ``4.2 s each``."""
-    return f"{per_second:.0f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
 class RichProgress:
@@ -76,58 +71,6 @@ class _RichTask:
         self._bars.advance(self._bar, steps)
         if note:
             self._bars.update(self._bar, note=note)
-
-
-class LineProgress:
-    """Where there is no terminal (a log file, continuous integration): a line now and then.
-
-    Args:
-        write: Takes one finished line.
-        every_s: Seconds between two lines of one task.
-        clock: Seconds, growing; tests pass their own.
-    """
-
-    def __init__(
-        self, write: Callable[[str], None], every_s: float = 15.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._write = write
-        self._every_s = every_s
-        self._clock = clock
-
-    @contextmanager
-    def task(self, name: str, total: int | None) -> Iterator[Task]:
-        """A task that reports its start's first line after ``every_s`` and its end."""
-        task = _LineTask(name, total, self._write, self._every_s, self._clock)
-        yield task
-        task.finish()
-
-
-class _LineTask:
-    def __init__(
-        self, name: str, total: int | None, write: Callable[[str], None], every_s: float, clock: Callable[[], float]
-    ) -> None:
-        self._name, self._total, self._write, self._every_s, self._clock = name, total, write, every_s, clock
-        self._start = self._last = clock()
-        self._done = 0
-        self._note = ""
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        self._done += steps
-        self._note = note or self._note
-        now = self._clock()
-        if now - self._last >= self._every_s:
-            self._last = now
-            self._write(self._line(now))
-
-    def finish(self) -> None:
-        seconds = self._clock() - self._start
-        self._write(f"{self._name}: done in {seconds:.1f} s{f' ({self._note})' if self._note else ''}")
-
-    def _line(self, now: float) -> str:
-        rate = self._done / (now - self._start)
-        of = f"{self._done}/{self._total}" if self._total else f"{self._done}"
-        left = f", {(self._total - self._done) / rate:.0f} s left" if self._total and rate > 0 else ""
-        return f"{self._name}: {of} ({rate_text(rate) if rate > 0 else 'starting'}{left}) {self._note}".rstrip()
 
 
 def make_progress(console: Console, *, silent: bool) -> Progress:

@@ -7,11 +7,8 @@ when the process that started it is gone, so that going on does not compute a ce
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from ua3dtalk.core.config import from_plain, to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import read_json, write_json
 from ua3dtalk.core.progress import Progress, log
+from ua3dtalk.core.progress_lines import LineProgress
 from ua3dtalk.recipes.evaluate import evaluate_avatar
 from ua3dtalk.recipes.train import train_avatar
 from ua3dtalk.training.config import TrainConfig
@@ -115,27 +113,6 @@ def run_cell(folder: Path, progress: Progress) -> None:
         evaluate_avatar(avatar, report, subject=cell.subject, device=device, seed=cell.seed, progress=progress)
 
 
-class LineProgress:
-    """Progress as lines of a log, a tenth of a task at a time; work whose starter is gone is stopped."""
-
-    @contextmanager
-    def task(self, name: str, total: int | None) -> Iterator[_Lines]:
-        yield _Lines(name, total)
-
-
-class _Lines:
-    def __init__(self, name: str, total: int | None) -> None:
-        self._name, self._total, self._done = name, total, 0
-        self._starter = os.getppid()
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        if os.getppid() != self._starter:
-            raise UserError("The process that started this cell is gone.", "Run the same command again.")
-        before, self._done = self._done, self._done + steps
-        if self._total and before * 10 // self._total != self._done * 10 // self._total:
-            log.info("%s: %d of %d %s", self._name, self._done, self._total, note)
-
-
 def main(arguments: list[str]) -> int:
     """Run the cell in a folder on one thread; what happens goes to stderr."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
@@ -143,7 +120,7 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
-        run_cell(Path(arguments[0]), LineProgress())
+        run_cell(Path(arguments[0]), LineProgress(log.info))
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
