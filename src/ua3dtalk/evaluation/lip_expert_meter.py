@@ -34,8 +34,8 @@ CONFIDENCE = Definition(
     unit="",
     ideal="real",
     meaning="Agreement (mean correlation of five lip curves, whole and fast part) at the best lag minus the median "
-    "over all lags. In the spirit of Sync-C, on another scale. Our own avatars learn their lips from the same prior and "
-    "may exceed the real video; beyond the real row more is not better.",
+    "over all lags. In the spirit of Sync-C, on another scale. Our own avatars learn their lips from the same "
+    "prior and may exceed the real video; beyond the real row more is not better.",
     source=_SOURCE,
 )
 DISTANCE = Definition(
