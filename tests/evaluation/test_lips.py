@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ua3dtalk.evaluation.landmark_points import INNER_LIPS, LIPS, OUTER_LIPS
+from ua3dtalk.evaluation.lip_position import lip_offset_px
 from ua3dtalk.evaluation.lips import correlation, curve_agreement, lip_distance_px, lip_shape
 
 
@@ -39,6 +40,16 @@ def test_distance_ignores_place_but_not_shape() -> None:
     swapped = points()
     swapped[list(LIPS)] = swapped[list(reversed(LIPS))]
     assert lip_distance_px(lip_shape(swapped), real) > 10
+
+
+def test_distance_without_centring_is_the_shift() -> None:
+    real, moved = lip_shape(points()), points()
+    assert lip_offset_px(real, real) == 0
+    moved[:, :2] += (3, -4)
+    assert lip_offset_px(lip_shape(moved), real) == pytest.approx(5, abs=1e-4)
+    moved = points()
+    moved[list(LIPS)[:10], 0] += 8  # a quarter of the points
+    assert lip_offset_px(lip_shape(moved), real) == pytest.approx(2, abs=1e-4)
 
 
 def curve(n: int = 120) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 from ua3dtalk.evaluation.action_units import ActionUnitMeter
 from ua3dtalk.evaluation.expression_distance import ExpressionDistanceMeter
 from ua3dtalk.evaluation.jitter import JitterMeter
+from ua3dtalk.evaluation.lip_position import LipPositionMeter
 from ua3dtalk.evaluation.ms_ssim import MsSsimMeter
 from ua3dtalk.evaluation.protocol import Reference, evaluate_rows
 from ua3dtalk.evaluation.results import RowResult
@@ -20,6 +21,7 @@ from ua3dtalk.subject.labels import Label
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 
 FRAMES = range(2, 52)
+METERS = (MsSsimMeter, LipPositionMeter, ActionUnitMeter, ExpressionDistanceMeter, SeamMeter, JitterMeter)
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +46,8 @@ def rows(shared: Path) -> dict[str, RowResult]:
         },
         FaceMeshLandmarks,
         np.random.default_rng(0),
-        meters=lambda row: [
-            MsSsimMeter(), ActionUnitMeter(), ExpressionDistanceMeter(), SeamMeter(), JitterMeter()
-        ],
-    )  # fmt: skip
+        meters=lambda row: [make() for make in METERS],
+    )
     return evaluation.rows
 
 
@@ -83,6 +83,7 @@ def measure(key: str) -> Callable[[RowResult], float]:
         (ssim, ("swapped", "late", "channels", "cropped")),
         (measure("ms_ssim"), ("swapped", "late", "channels", "cropped")),
         (lip_distance, ("swapped", "late")),
+        (measure("lmd_uncentred_px"), ("swapped", "late", "cropped")),
         (opening, ("swapped", "late")),
         (lag, ("late",)),
         (measure("aue_lower"), ("swapped", "late")),
@@ -91,7 +92,20 @@ def measure(key: str) -> Callable[[RowResult], float]:
         (measure("jitter_head"), ("swapped",)),
         (measure("jitter_lips"), ("swapped",)),
     ],
-    ids=["psnr", "ssim", "ms-ssim", "lmd", "opening", "lag", "aue-lower", "aue-upper", "seam", "jitter", "lip-jitter"],
+    ids=[
+        "psnr",
+        "ssim",
+        "ms-ssim",
+        "lmd",
+        "lmd-place",
+        "opening",
+        "lag",
+        "aue-lower",
+        "aue-upper",
+        "seam",
+        "jitter",
+        "lip-jitter",
+    ],
 )
 def test_sees(rows: dict[str, RowResult], error: Callable[[RowResult], float], sees: tuple[str, ...]) -> None:
     for fault in sees:

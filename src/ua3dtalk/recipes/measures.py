@@ -16,6 +16,7 @@ from ua3dtalk.evaluation.expression_features import expression_vector, normalise
 from ua3dtalk.evaluation.identity import MODEL_NAME, make_identity_meter
 from ua3dtalk.evaluation.jitter import JitterMeter
 from ua3dtalk.evaluation.lip_expert_meter import make_lip_expert_meter
+from ua3dtalk.evaluation.lip_position import LipPositionMeter
 from ua3dtalk.evaluation.lpips import make_lpips_meter, weights_name
 from ua3dtalk.evaluation.measure import MakeMeter, Meter, Missing
 from ua3dtalk.evaluation.ms_ssim import make_ms_ssim_meter
@@ -60,6 +61,7 @@ def all_meters(sound_of: SoundOf, options: MeasureOptions, emotion: MakeMeter | 
         make_lpips_meter("alex", _given(options, weights_name("alex")), seed=options.seed),
         make_lpips_meter("vgg", _given(options, weights_name("vgg")), seed=options.seed),
         make_identity_meter(_given(options, MODEL_NAME), seed=options.seed),
+        LipPositionMeter,
         ActionUnitMeter,
         ExpressionDistanceMeter,
         emotion or (lambda: missing),
