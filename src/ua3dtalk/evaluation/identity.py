@@ -16,6 +16,7 @@ from ua3dtalk.evaluation.landmark_points import LEFT_CORNER, LEFT_EYE, RIGHT_COR
 from ua3dtalk.evaluation.measure import Definition, MakeMeter, Measure, Missing, Moment
 from ua3dtalk.evaluation.weights import find_weights, where_to_put
 from ua3dtalk.tracking.landmarks import quiet_stderr
+from ua3dtalk.tracking.topology import LEFT_EYE_INNER, RIGHT_EYE_INNER
 
 MODEL_NAME = "arcface.onnx"
 """File name that is looked for."""
@@ -23,7 +24,8 @@ CROP_PX = 112
 TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
 """Where ArcFace's crop has the eye on the picture's left, the other eye, the nose tip and the mouth corners; pixels,
 the first one at (0, 0)."""
-RIGHT_EYE_INNER, LEFT_EYE_INNER, NOSE_TIP = 133, 362, 1
+NOSE_TIP = 1
+"""Not ``topology.NOSE_TIP``, which is another point of the nose."""
 
 _ORIGIN = "Any recogniser of ArcFace's convention as ONNX: 112×112 RGB, (x − 127.5) / 127.5, one embedding out"
 _CURE = "Give a face recogniser of ArcFace's convention: input [1, 3, 112, 112], output [1, D]."

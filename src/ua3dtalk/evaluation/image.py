@@ -11,8 +11,8 @@ MAX_PSNR_DB = 100.0
 
 WINDOW = 11
 HALF_WINDOW = WINDOW // 2
-_SIGMA = 1.5
-_C1, _C2 = 0.01**2, 0.03**2
+SIGMA = 1.5
+C1, C2 = 0.01**2, 0.03**2
 
 Frame = UInt8[np.ndarray, "h w 3"]
 Mask = Bool[np.ndarray, "h w"]
@@ -55,8 +55,8 @@ def ssim_map(rendered: Frame, real: Frame) -> Float64[np.ndarray, "h w"]:
     var_a = _blur(a * a) - mean_a**2
     var_b = _blur(b * b) - mean_b**2
     cov = _blur(a * b) - mean_a * mean_b
-    similar = (2 * mean_a * mean_b + _C1) * (2 * cov + _C2)
-    similar /= (mean_a**2 + mean_b**2 + _C1) * (var_a + var_b + _C2)
+    similar = (2 * mean_a * mean_b + C1) * (2 * cov + C2)
+    similar /= (mean_a**2 + mean_b**2 + C1) * (var_a + var_b + C2)
     values = similar.mean(-1)
     inside = np.zeros(values.shape, bool)
     inside[HALF_WINDOW : values.shape[0] - HALF_WINDOW, HALF_WINDOW : values.shape[1] - HALF_WINDOW] = True
@@ -79,7 +79,7 @@ def through_jpeg(frame: Frame, quality: int = 95) -> Frame:
 
 def _blur(image: np.ndarray) -> np.ndarray:
     x = np.arange(WINDOW) - HALF_WINDOW
-    weights = np.exp(-(x**2) / (2 * _SIGMA**2))
+    weights = np.exp(-(x**2) / (2 * SIGMA**2))
     weights /= weights.sum()
     return cv2.sepFilter2D(image, cv2.CV_64F, weights, weights, borderType=cv2.BORDER_REFLECT)
 

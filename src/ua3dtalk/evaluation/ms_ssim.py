@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ua3dtalk.evaluation.frame_mean import mean_over_frames
-from ua3dtalk.evaluation.image import HALF_WINDOW, WINDOW, Frame
+from ua3dtalk.evaluation.image import C1, C2, HALF_WINDOW, SIGMA, WINDOW, Frame
 from ua3dtalk.evaluation.measure import Definition, Measure, Moment
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -25,8 +25,6 @@ MS_SSIM = Definition(
     f"coarsest scale up to its reflected border. Mean over frames; needs {MIN_SIDE_PX} px on the shorter side.",
     source="Wang, Simoncelli and Bovik, Asilomar 2003; borders as in torchmetrics",
 )
-_SIGMA = 1.5
-_C1, _C2 = 0.01**2, 0.03**2
 
 
 def ms_ssim(rendered: Frame, real: Frame) -> float | None:
@@ -108,9 +106,9 @@ def _scale_term(total: np.ndarray, difference: np.ndarray, *, with_luminance: bo
     mean_s2, var_s = _moments(total)
     mean_d2, var_d = _moments(difference)
     # μa² + μb² = (s² + d²) / 2 and 2 μa μb = (s² − d²) / 2; the same for the variances and the covariance.
-    similar = _ratio(var_s, var_d, 2 * _C2)
+    similar = _ratio(var_s, var_d, 2 * C2)
     if with_luminance:
-        similar *= _ratio(mean_s2, mean_d2, 2 * _C1)
+        similar *= _ratio(mean_s2, mean_d2, 2 * C1)
     else:
         similar = similar[HALF_WINDOW:-HALF_WINDOW, HALF_WINDOW:-HALF_WINDOW]
     return float(similar.mean(dtype=np.float64))
@@ -135,7 +133,7 @@ def _ratio(s: np.ndarray, d: np.ndarray, constant: float) -> np.ndarray:
 
 
 def _blur(image: np.ndarray) -> np.ndarray:
-    kernel = cv2.getGaussianKernel(WINDOW, _SIGMA)
+    kernel = cv2.getGaussianKernel(WINDOW, SIGMA)
     return cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
 
 

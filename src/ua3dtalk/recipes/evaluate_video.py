@@ -16,12 +16,12 @@ from ua3dtalk.evaluation.image import through_jpeg
 from ua3dtalk.evaluation.protocol import Reference
 from ua3dtalk.evaluation.report import ReportInputs, write_report
 from ua3dtalk.media.audio import read_audio
+from ua3dtalk.media.probe import FPS
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.recipes.measures import MeasureOptions, all_meters
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 from ua3dtalk.tracking.person import PersonMask
 
-FPS = 25.0
 ROW = "video"
 LEAST_FRAMES = 25
 
@@ -52,11 +52,12 @@ def evaluate_video(
         What ``metrics.json`` holds.
 
     Raises:
-        UserError: a file is missing, no video or damaged, shorter than a second, or the reference shows no face.
+        UserError: a file is missing, no video, damaged, or shorter than a second.
     """
-    shown, count = InOrder(reference), _common_length(reference, video)
+    lengths = _lengths(reference, video)
+    shown, count = InOrder(reference), min(lengths)
     given = InOrder(video, size=shown.size)
-    notes = _notes(reference, video, shown, given, count)
+    notes = _notes((reference, video), (shown, given), lengths)
     for note in notes:
         log.warning(note)
     sounds = {ROW: _sound(video, count), "real": _sound(reference, count)}
@@ -121,27 +122,26 @@ class InOrder:
         return cv2.resize(self._frame, self.size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
-def _common_length(reference: Path, video: Path) -> int:
-    """Frames that both have; counted by decoding, because containers may lie."""
-    lengths = {path: sum(1 for _ in VideoReader(path)) for path in (reference, video)}
-    for path, length in lengths.items():
+def _lengths(reference: Path, video: Path) -> tuple[int, int]:
+    """Frames of both; counted by decoding, because containers may lie."""
+    first, second = (sum(1 for _ in VideoReader(path)) for path in (reference, video))
+    for path, length in ((reference, first), (video, second)):
         if length < LEAST_FRAMES:
             raise UserError(f"{path} has {length / FPS:.2f} s of picture.", "Give at least one second.")
-    return min(lengths.values())
+    return first, second
 
 
-def _notes(reference: Path, video: Path, shown: InOrder, given: InOrder, count: int) -> list[str]:
+def _notes(paths: tuple[Path, Path], frames: tuple[InOrder, InOrder], lengths: tuple[int, int]) -> list[str]:
     """What was made equal before scoring, a sentence each."""
-    notes = []
-    for path, own in ((reference, shown), (video, given)):
-        length = VideoReader(path).expected_frames or count
+    notes, count, (shown, given) = [], min(lengths), frames
+    for path, own, length in zip(paths, frames, lengths, strict=True):
         if length - count > 2:
             notes.append(f"{path.name} is {(length - count) / FPS:.2f} s longer; what lies beyond is not scored")
         if abs(own.fps - FPS) > 0.01:
             notes.append(f"{path.name} has {own.fps:.2f} frames/s and is read at {FPS:g} by time stamp")
     if given.own_size != shown.size:
         size, goal = (f"{a}x{b}" for a, b in (given.own_size, shown.size))
-        notes.append(f"{video.name} is {size} and was scaled to {goal} for scoring")
+        notes.append(f"{paths[1].name} is {size} and was scaled to {goal} for scoring")
     return notes
 
 
