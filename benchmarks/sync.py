@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.evaluation.expression_features import lip_vector, normalised_points
+from ua3dtalk.evaluation.expression_features import lip_vector
 from ua3dtalk.evaluation.lip_expert import WINDOW_FRAMES, LipSync, lip_sync
 from ua3dtalk.media.audio import read_audio
 from ua3dtalk.media.video import VideoReader
@@ -38,6 +38,7 @@ from ua3dtalk.priors.content import ContentPrior, voice_activity
 from ua3dtalk.priors.offset import correlation, find_offset
 from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
+from ua3dtalk.tracking.normalised import normalised_points
 
 DELAYS = range(-8, 9)
 STEP = 12

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ua3dtalk.evaluation.action_units import LOWER_ERROR, UPPER_ERROR, ActionUnitMeter, signals_of, unit_errors
-from ua3dtalk.evaluation.expression_features import normalised_points
 from ua3dtalk.evaluation.measure import Moment
 from ua3dtalk.evaluation.regions import frame_regions
+from ua3dtalk.tracking.normalised import normalised_points
 from ua3dtalk.tracking.topology import mean_face
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)

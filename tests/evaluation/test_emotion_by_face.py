@@ -38,7 +38,8 @@ def test_needs_two_labels_with_enough_frames(rng: np.random.Generator) -> None:
 
 
 def test_meter_counts_labelled_frames_only(rng: np.random.Generator) -> None:
-    from ua3dtalk.evaluation.expression_features import expression_vector, normalised_points
+    from ua3dtalk.evaluation.expression_features import expression_vector
+    from ua3dtalk.tracking.normalised import normalised_points
 
     shown = [(0.0, "neutral"), (6.0, "happy")] * 40
     vectors = np.stack([expression_vector(normalised_points(face(smile, rng))) for smile, _ in shown])

@@ -10,8 +10,8 @@ from ua3dtalk.evaluation.expression_features import (
     EXPRESSION_NAMES,
     NUM_EXPRESSION,
     expression_vector,
-    normalised_points,
 )
+from ua3dtalk.tracking.normalised import normalised_points
 from ua3dtalk.tracking.topology import mean_face, rigid_vertices
 
 EYE_DISTANCE = float(np.linalg.norm(mean_face().vertices[33] - mean_face().vertices[263]))

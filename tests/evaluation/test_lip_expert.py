@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ua3dtalk.evaluation.expression_features import lip_vector, normalised_points
+from ua3dtalk.evaluation.expression_features import lip_vector
 from ua3dtalk.evaluation.lip_expert import COLUMN_WEIGHTS, WINDOW_FRAMES, lag_scores, lags, lip_sync
 from ua3dtalk.evaluation.lip_expert_meter import LipExpertMeter, make_lip_expert_meter
 from ua3dtalk.evaluation.measure import Missing, Moment
@@ -22,6 +22,7 @@ from ua3dtalk.priors.lip_targets import LIP_POINTS
 from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
+from ua3dtalk.tracking.normalised import normalised_points
 from ua3dtalk.tracking.topology import mean_face
 
 sys.path.append(str(Path(__file__).parents[1] / "priors"))  # made_speaker

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from ua3dtalk.evaluation.measure import Definition, Measure, Moment
-from ua3dtalk.tracking.expression import raw_signals
+from ua3dtalk.subject.face_signals import raw_signals
 
 UPPER = ("AU01", "AU02", "AU04", "AU05", "AU07", "AU45")
 LOWER = ("AU12", "AU18", "AU20", "AU25", "AU26")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-from ua3dtalk.evaluation.expression_features import lip_vector, normalised_points
+from ua3dtalk.evaluation.expression_features import lip_vector
 from ua3dtalk.evaluation.lip_expert import SEARCH_FRAMES, STEPS_PER_FRAME, lip_sync
 from ua3dtalk.evaluation.measure import Definition, MakeMeter, Measure, Missing, Moment
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
 from ua3dtalk.priors.content import ContentPrior, voice_activity
 from ua3dtalk.priors.lip_targets import NUM_TARGETS
 from ua3dtalk.priors.speech_features import PhoneEncoder, SpeechEncoder
+from ua3dtalk.tracking.normalised import normalised_points
 
 FPS = 25
 MIN_VOICED_S = 1.0

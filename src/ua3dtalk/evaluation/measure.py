@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from ua3dtalk.evaluation.expression_features import normalised_points
 from ua3dtalk.evaluation.regions import FrameRegions
+from ua3dtalk.tracking.normalised import normalised_points
 
 Ideal = Literal["higher", "lower", "one", "zero", "real"]
 """Which way is better: more, less, exactly 1, exactly 0, or as the real video's row has it."""
@@ -72,7 +72,7 @@ class Moment:
 
     @cached_property
     def points(self) -> Float64[np.ndarray, "478 3"] | None:
-        """Face points of the rendered frame without pose, size and place (``expression_features``)."""
+        """Face points of the rendered frame without pose, size and place (``tracking.normalised``)."""
         return None if self.landmarks is None else normalised_points(self.landmarks)
 
     @cached_property

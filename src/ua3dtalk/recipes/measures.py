@@ -12,7 +12,7 @@ from ua3dtalk.core.errors import UserError
 from ua3dtalk.evaluation.action_units import ActionUnitMeter
 from ua3dtalk.evaluation.emotion_by_face import ACCURACY, LEAST_FRAMES, FaceEmotionClassifier, FaceEmotionMeter
 from ua3dtalk.evaluation.expression_distance import ExpressionDistanceMeter
-from ua3dtalk.evaluation.expression_features import expression_vector, normalised_points
+from ua3dtalk.evaluation.expression_features import expression_vector
 from ua3dtalk.evaluation.identity import MODEL_NAME, make_identity_meter
 from ua3dtalk.evaluation.jitter import JitterMeter
 from ua3dtalk.evaluation.lip_expert_meter import make_lip_expert_meter
@@ -25,6 +25,7 @@ from ua3dtalk.evaluation.seam import SeamMeter
 from ua3dtalk.evaluation.syncnet_meter import WEIGHTS_NAME, make_syncnet_meter
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
+from ua3dtalk.tracking.normalised import normalised_points
 
 LEARNT_FRAMES = 2000
 """At most this many labelled frames teach the emotion classifier."""

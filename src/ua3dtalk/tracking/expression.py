@@ -10,17 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
 
+from ua3dtalk.subject.face_signals import raw_signals
 from ua3dtalk.subject.track_data import UPPER_NAMES
-from ua3dtalk.tracking.topology import (
-    LEFT_CORNER,
-    LEFT_EYE_OUTER,
-    LOWER_LIP_INNER,
-    NUM_VERTICES,
-    RIGHT_CORNER,
-    RIGHT_EYE_OUTER,
-    UPPER_LIP_INNER,
-    lower_vertices,
-)
+from ua3dtalk.tracking.topology import NUM_VERTICES, lower_vertices
 
 NUM_COMPONENTS = 12
 DEPTH_WEIGHT = 0.5
@@ -49,38 +41,6 @@ class Expression:
     """Mesh motion per unit of lower and upper."""
     explained: float
     """Share of the lower face's variance in training frames that the components explain, 0..1."""
-
-
-def raw_signals(points: Float[np.ndarray, "t 478 3"]) -> dict[str, Float64[np.ndarray, " t"]]:
-    """Named signals from landmarks in the head frame; larger is more active; unit: eye distances."""
-    eye_distance = float(np.linalg.norm(points[:, RIGHT_EYE_OUTER] - points[:, LEFT_EYE_OUTER], axis=-1).mean())
-
-    def apart(a: int, b: int) -> np.ndarray:
-        return np.linalg.norm(points[:, a] - points[:, b], axis=-1) / eye_distance
-
-    def height(*indices: int) -> np.ndarray:
-        return points[:, list(indices), 1].mean(1) / eye_distance
-
-    right_open = (apart(159, 145) + apart(158, 153) + apart(160, 144)) / (3 * apart(33, 133))
-    left_open = (apart(386, 374) + apart(385, 380) + apart(387, 373)) / (3 * apart(263, 362))
-    eye_open = (right_open + left_open) / 2
-    eye_line = height(33, 133, 362, 263)
-    brow_inner = height(55, 107, 285, 336) - eye_line
-    brow_outer = height(70, 46, 63, 300, 276, 293) - eye_line
-    corners = height(RIGHT_CORNER, LEFT_CORNER)
-    return {
-        "AU45": -eye_open,
-        "AU01": brow_inner,
-        "AU02": brow_outer,
-        "AU04": -(height(55, 65, 107, 285, 295, 336) - eye_line) - 0.7 * apart(55, 285),
-        "AU05": height(159, 158, 160, 386, 385, 387) - eye_line,
-        "AU07": height(145, 144, 153, 374, 373, 380) - eye_line,
-        "AU12": apart(RIGHT_CORNER, LEFT_CORNER) + corners - height(UPPER_LIP_INNER, LOWER_LIP_INNER),
-        "AU18": -apart(RIGHT_CORNER, LEFT_CORNER),
-        "AU20": apart(RIGHT_CORNER, LEFT_CORNER) - np.maximum(corners - height(UPPER_LIP_INNER), 0),
-        "AU25": apart(UPPER_LIP_INNER, LOWER_LIP_INNER),
-        "AU26": -(height(152) - height(6)),
-    }
 
 
 def measure_expression(
