@@ -1,13 +1,13 @@
-"""The report's page: one HTML file that needs nothing else, made to be read on a phone too."""
+"""The page of an evaluation's report."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from ua3dtalk.core.page import data_url, document, facts_table, number, picture, table
 from ua3dtalk.evaluation.measure import Measure
 from ua3dtalk.evaluation.regions import REGIONS
 from ua3dtalk.evaluation.results import Evaluation, RowResult, Score
@@ -25,17 +25,6 @@ MAX_EMBEDDED_VIDEO = 12_000_000
 """A longer video stays a file beside the page, bytes."""
 TRUSTED_R = 0.3
 """Below this correlation the best lag is chance, and the page does not show it."""
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:#1a1a1a;background:#fff}
-h1{font-size:1.5rem;line-height:1.2}h2{font-size:1.15rem;margin-top:2rem}h3{font-size:1rem}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
-th,td{padding:.35rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}
-small{color:#555;font-size:.75rem}img{max-width:100%;height:auto}video{width:100%}
-dt{font-weight:600}dd{margin:0 0 .5rem}
-@media(prefers-color-scheme:dark){body,th:first-child,td:first-child{background:#161616;color:#eee}
-small{color:#aaa}th,td{border-color:#333}img{background:#fff}}
-"""
 
 
 def render_page(
@@ -66,9 +55,7 @@ def render_page(
         f"Faces were not found in {evaluation.missed_real} real frames."
     )
     parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        "<meta name=viewport content='width=device-width,initial-scale=1'><title>UA-3DTalk report</title>"
-        f"<style>{_STYLE}</style><h1>How good is this avatar?</h1><p>{escape(lead)}</p>",
+        f"<p>{escape(lead)}</p>",
         "<h2>Lips</h2>",
         _lip_table(evaluation),
         "<h2>Pictures</h2>",
@@ -79,10 +66,9 @@ def render_page(
         f"<h2>Side by side</h2><video controls preload=metadata src='{_video_source(video)}'></video>",
     ]
     for heading, (kind, data) in pictures.items():
-        source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-        parts.append(f"<h2>{escape(heading)}</h2><img alt='{escape(heading)}' src='{source}'>")
-    parts += [_definitions(evaluation, regions), "<h2>Settings</h2>" + _facts(facts)]
-    return "\n".join(parts) + "\n"
+        parts.append(f"<h2>{escape(heading)}</h2>{picture(heading, kind, data)}")
+    parts += [_definitions(evaluation, regions), "<h2>Settings</h2>" + facts_table(facts)]
+    return document("UA-3DTalk report", "How good is this avatar?", parts)
 
 
 def _lip_table(evaluation: Evaluation) -> str:
@@ -94,17 +80,17 @@ def _lip_table(evaluation: Evaluation) -> str:
         rows.append(
             [
                 escape(row.name),
-                _number(row.mouth_gain_db, "+.2f", " dB"),
-                _number(opening.correlation, ".2f"),
-                _number(opening.amplitude, ".2f"),
-                _number(opening.lag_frames if trusted else None, "+d", " frames"),
-                _number(opening.correlation_at_lag, ".2f"),
-                _number(row.width.correlation, ".2f"),
-                _number(row.lmd_px.mean, ".2f", " px"),
-                _number(row.lmd.mean, ".4f"),
+                number(row.mouth_gain_db, "+.2f", " dB"),
+                number(opening.correlation, ".2f"),
+                number(opening.amplitude, ".2f"),
+                number(opening.lag_frames if trusted else None, "+d", " frames"),
+                number(opening.correlation_at_lag, ".2f"),
+                number(row.width.correlation, ".2f"),
+                number(row.lmd_px.mean, ".2f", " px"),
+                number(row.lmd.mean, ".4f"),
             ]
         )
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _picture_table(evaluation: Evaluation) -> str:
@@ -113,12 +99,12 @@ def _picture_table(evaluation: Evaluation) -> str:
     for row in evaluation.rows.values():
         cells = [_region_cell(row, region) for region in REGIONS]
         rows.append([escape(row.name), *cells, f"{row.missed} of {len(evaluation.frames)}"])
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _region_cell(row: RowResult, region: str) -> str:
     found = row.regions[region]
-    return f"{_number(found.psnr_db.mean, '.2f')} / {_number(found.ssim.mean, '.3f')}{_interval(found.psnr_db)}"
+    return f"{number(found.psnr_db.mean, '.2f')} / {number(found.ssim.mean, '.3f')}{_interval(found.psnr_db)}"
 
 
 def _interval(score: Score) -> str:
@@ -127,13 +113,13 @@ def _interval(score: Score) -> str:
 
 def _risk_table(evaluation: Evaluation) -> str:
     rows = [
-        [escape(row.name), escape(kind.replace("_", " ")), _number(risk.spearman, "+.2f"), str(risk.frames)]
+        [escape(row.name), escape(kind.replace("_", " ")), number(risk.spearman, "+.2f"), str(risk.frames)]
         for row in evaluation.rows.values()
         for kind, risk in (row.risk or {}).items()
     ]
     if not rows:
         return ""
-    return "<h2>Does the uncertainty know the error?</h2>" + _table(
+    return "<h2>Does the uncertainty know the error?</h2>" + table(
         ("row", "error of the frame by", "Spearman's ρ", "frames"), rows
     )
 
@@ -153,7 +139,7 @@ def _measure_table(evaluation: Evaluation) -> str:
             continue
         rows.append([title, *(_measure_cell(m) for m in found), IDEALS[definition.ideal]])
     gone = f"<h3>Unavailable</h3><dl>{''.join(missing)}</dl>" if missing else ""
-    return "<h2>More measures</h2>" + (_table(head, rows) if rows else "") + gone
+    return "<h2>More measures</h2>" + (table(head, rows) if rows else "") + gone
 
 
 def _speed_table(speed: Mapping[str, Any] | None) -> str:
@@ -169,8 +155,8 @@ def _speed_table(speed: Mapping[str, Any] | None) -> str:
         f"{speed['first_frame_s']:.2f} s (hearing {speed['sound_s']:.1f} s of sound included). "
         f"Motion alone takes {speed['motion_p50_ms']:.1f} ms of render."
     )
-    table = _table(("stage, per frame", "median", "95th percentile", "first"), rows)
-    return f"<h2>Speed</h2><p>{escape(lead)}</p>{table}"
+    head = ("stage, per frame", "median", "95th percentile", "first")
+    return f"<h2>Speed</h2><p>{escape(lead)}</p>{table(head, rows)}"
 
 
 def _measure_cell(measure: Measure | None) -> str:
@@ -184,7 +170,7 @@ def _measure_cell(measure: Measure | None) -> str:
 def _video_source(video: Path) -> str:
     if video.stat().st_size > MAX_EMBEDDED_VIDEO:
         return video.name
-    return f"data:video/mp4;base64,{base64.b64encode(video.read_bytes()).decode('ascii')}"
+    return data_url("video/mp4", video.read_bytes())
 
 
 def _definitions(evaluation: Evaluation, regions: Mapping[str, str]) -> str:
@@ -213,28 +199,3 @@ def _definitions(evaluation: Evaluation, regions: Mapping[str, str]) -> str:
     return "<h2>What the numbers mean</h2><dl>" + "".join(
         f"<dt>{escape(term)}</dt><dd>{escape(meaning)}</dd>" for term, meaning in items
     ) + "</dl>"  # fmt: skip
-
-
-def _facts(values: Mapping[str, Any]) -> str:
-    rows = [[escape(name), escape(text)] for name, text in _flat(values, "")]
-    return _table(("setting", "value"), rows)
-
-
-def _flat(values: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found += _flat(value, f"{prefix}{name}.")
-        else:
-            found.append((f"{prefix}{name}", str(value)))
-    return found
-
-
-def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
-    top = "".join(f"<th>{cell}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=scroll><table><tr>{top}</tr>{body}</table></div>"
-
-
-def _number(value: float | int | None, form: str, unit: str = "") -> str:
-    return "–" if value is None else f"{value:{form}}{unit}"
