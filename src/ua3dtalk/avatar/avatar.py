@@ -13,6 +13,7 @@ from ua3dtalk.avatar.branch import Motion, StaticFeatures
 from ua3dtalk.avatar.conditions import Conditions
 from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.avatar.pose_loop import PoseLoop
+from ua3dtalk.avatar.uncertainty import MotionMaps
 from ua3dtalk.geometry.camera import Camera
 from ua3dtalk.priors.pipeline import Priors
 from ua3dtalk.render.compositing import over
@@ -116,11 +117,14 @@ class Avatar:
         return AvatarFrame(pixels, deviation, mean, streams)
 
     @torch.no_grad()
+    def moved(self, name: str, conditions: Conditions, want_maps: bool = False) -> tuple[Splats, MotionMaps | None]:
+        """The moved Gaussians of one layer, head frame, and on request what its branch knows of its doubt."""
+        motion = self._motion(name, conditions.to(self.device), "full", want_maps)
+        return self.layers[name].splats(motion).detach(), None if motion is None else motion.maps
+
     def splats(self, conditions: Conditions) -> list[Splats]:
         """The moved Gaussians of every layer, back to front, head frame."""
-        conditions = conditions.to(self.device)
-        names = [name for name in ORDER if name in self.layers]
-        return [self.layers[n].splats(self._motion(n, conditions, "full", False)).detach() for n in names]
+        return [self.moved(name, conditions)[0] for name in ORDER if name in self.layers]
 
     def camera(self, viewmat: Float[np.ndarray, "4 4"]) -> Camera:
         """The avatar's camera at a pose."""
