@@ -10,8 +10,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from ua3dtalk.avatar.conditions import Conditions
-from ua3dtalk.priors.emotion_space import EmotionRequest
-from ua3dtalk.priors.features import PriorFeatures
+from ua3dtalk.priors.emotion_space import Askable
+from ua3dtalk.priors.features import EmotionMix, PriorFeatures
 from ua3dtalk.subject.speech_data import SpeechFeatures
 
 LABELS = ("neutral", "happy", "sad")
@@ -28,16 +28,16 @@ class FakeFrame:
 class FakePriors:
     """Opens the mouth with the mel energy; the emotion is the intensity, put into every dimension."""
 
-    labels = LABELS
+    askable = Askable(shown=LABELS[1:], lent=("fearful", "happy"))
 
     def __init__(self) -> None:
-        self.requests: list[EmotionRequest | None] = []
+        self.requests: list[EmotionMix | None] = []
 
-    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionRequest | None) -> PriorFeatures:
+    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionMix | None) -> PriorFeatures:
         self.requests.append(emotion)
         level = speech.mel.mean(1)
         loud = np.interp(np.arange(num_frames) * 4, np.arange(len(level)), level).astype(np.float32)
-        strength = np.zeros(num_frames, np.float32) if emotion is None else emotion.per_frame(num_frames)[1]
+        strength = np.zeros(num_frames, np.float32) if emotion is None else emotion.mix(num_frames).leading()[1]
 
         def wide(width: int, values: np.ndarray) -> np.ndarray:
             return np.repeat(values.astype(np.float32)[:, None], width, 1)

@@ -10,7 +10,9 @@ import pytest
 import soundfile
 
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.synthesis.drive import frames_of, make_drive, read_speech
+from ua3dtalk.priors.emotion_space import Askable
+from ua3dtalk.priors.features import EmotionMix
+from ua3dtalk.synthesis.drive import follow, frames_of, make_drive, read_speech, requested_emotion
 from ua3dtalk.synthesis.options import SynthesisOptions
 
 
@@ -41,9 +43,8 @@ def test_every_frame_has_everything(fakes: Any) -> None:
 def test_label_and_intensity_reach_the_priors_and_the_brows(fakes: Any) -> None:
     for intensity in (0.0, 0.4, 1.0):
         avatar, made = drive(fakes, emotion="Happiness", intensity=intensity, blink="none", pose="still")
-        assert set(made.labels) == {"happy"}
-        strength = avatar.priors.requests[0].per_frame(100)[1]
-        assert np.allclose(strength, intensity)
+        assert set(made.labels) == {"happy" if intensity else "neutral"} and made.borrowed == ()
+        assert np.allclose(avatar.priors.requests[0].leading()[1], intensity)
         assert np.allclose(made.conditions.emotion.numpy(), intensity)
         assert np.allclose(made.conditions.upper.numpy()[:, 1], intensity)  # upper_offset is added
         assert (made.torso == made.torso[0]).all()
@@ -53,15 +54,54 @@ def test_timeline_reaches_the_priors(fakes: Any, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("time_s,label,intensity\n0,happy,1\n2,sad,0.5\n")
     avatar, made = drive(fakes, timeline=path)
-    names, strength = avatar.priors.requests[0].per_frame(100)
-    assert names[:50] == ["happy"] * 50 and names[50:] == ["sad"] * 50
-    assert strength[20] == 1 and strength[80] == pytest.approx(0.5)
-    assert made.labels == tuple(names)
+    asked = avatar.priors.requests[0]
+    assert asked.labels == ("happy", "sad") and len(asked.strengths) == 100
+    assert np.allclose(asked.strengths[20], [1, 0]) and np.allclose(asked.strengths[80], [0, 0.5])
+    assert made.labels[20] == "happy" and made.labels[80] == "sad"
 
 
 def test_unknown_emotion(fakes: Any) -> None:
-    with pytest.raises(UserError, match=r"'hungry' is not known. Use auto, neutral, happy, sad"):
-        drive(fakes, emotion="hungry")
+    for extrapolate in (False, True):
+        with pytest.raises(UserError, match=r"'hungry' is not known.*Use neutral, happy, sad"):
+            drive(fakes, emotion="hungry", extrapolate=extrapolate)
+
+
+def test_an_emotion_that_was_never_shown_is_refused_or_borrowed(
+    fakes: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("time_s,label\n0,happy\n2,fear\n")
+    for options in ({"emotion": "fear"}, {"timeline": path}):
+        with pytest.raises(UserError, match="never showed 'fearful', only happy, sad") as caught:
+            drive(fakes, **options)
+        assert "--extrapolate" in str(caught.value) and "\n" not in str(caught.value)
+        with caplog.at_level("WARNING", logger="ua3dtalk"):
+            _, made = drive(fakes, extrapolate=True, **options)
+        assert made.borrowed == ("fearful",) and "fearful" in caplog.text
+        assert made.asked is not None and made.asked.extrapolate and made.labels[-1] == "fearful"
+
+
+def test_what_the_subject_showed_is_not_borrowed(fakes: Any) -> None:
+    _, made = drive(fakes, emotion="happy", extrapolate=True)
+    assert made.borrowed == ()
+
+
+def test_a_subject_without_labels_says_so() -> None:
+    askable = Askable(shown=(), lent=("fearful", "happy"))
+    with pytest.raises(UserError, match=r"carries no emotion labels.*'happy'.*--labels"):
+        requested_emotion(askable, 10, SynthesisOptions(emotion="happy"))
+    assert requested_emotion(askable, 10, SynthesisOptions(emotion="neutral")) is not None
+    assert requested_emotion(askable, 10, SynthesisOptions(emotion="happy", extrapolate=True)) is not None
+    assert requested_emotion(askable, 10, SynthesisOptions()) is None
+
+
+def test_a_driving_video_is_cut_or_held(caplog: pytest.LogCaptureFixture) -> None:
+    mix = EmotionMix(("happy",), np.linspace(0, 1, 50, dtype=np.float32)[:, None])
+    assert np.allclose(follow(mix, 20, 0.5).strengths, 0.5 * mix.strengths[:20])
+    with caplog.at_level("WARNING", logger="ua3dtalk"):
+        longer = follow(mix, 80, 1.0).strengths
+    assert np.allclose(longer[:50], mix.strengths) and (longer[50:] == 1).all()
+    assert "ends at 2.0 s, the speech at 3.2 s" in caplog.text
 
 
 def test_pose_file(fakes: Any, tmp_path: Path) -> None:

@@ -18,7 +18,11 @@ from ua3dtalk.synthesis.options import SynthesisOptions
         ({"intensity": float("nan")}, "--intensity nan"),
         ({"blink": "often"}, "--blink 'often'"),
         ({"emotion": " "}, "--emotion is empty"),
-        ({"timeline": Path("a.csv"), "emotion": "happy"}, "exclude"),
+        ({"timeline": Path("a.csv"), "emotion": "happy"}, "--emotion and --timeline exclude"),
+        ({"timeline": Path("a.csv"), "emotion_from": Path("a.mp4")}, "--timeline and --emotion-from exclude"),
+        ({"emotion": "happy", "emotion_from": Path("a.mp4")}, "--emotion and --emotion-from exclude"),
+        ({"timeline": Path("a.csv"), "intensity": 0.5}, "--timeline has intensities of its own"),
+        ({"extrapolate": True}, "--extrapolate has nothing to borrow"),
         ({"pose": "nowhere.npz"}, "--pose 'nowhere.npz' does not exist"),
     ],
 )

@@ -103,12 +103,21 @@ def test_heat_video_and_report(fakes: Any, tmp_path: Path) -> None:
     report = json.loads((tmp_path / "report.json").read_text())
     per_frame = report["per_frame"]
     assert report["frames"] == 75 and all(len(values) == 75 for values in per_frame.values())
+    assert report["emotion_strengths"] == {"sad": [0.7] * 75} and report["borrowed_emotions"] == []
     assert per_frame["emotion"] == ["sad"] * 75 and set(per_frame["intensity"]) == {0.7}
     assert per_frame["uncertainty"] == [round(u, 6) for u in result.uncertainty]
     order = np.argsort(per_frame["uncertainty"])
     assert (np.diff(np.array(per_frame["confidence"])[order]) <= 0).all()
     assert min(per_frame["confidence"]) > 0 and max(per_frame["confidence"]) == 1
     assert report["settings"]["options"]["blink"] == "source" and report["provenance"]["software"]["ua3dtalk"]
+
+
+def test_the_report_says_what_was_borrowed(fakes: Any, tmp_path: Path) -> None:
+    options = {"emotion": "fearful", "extrapolate": True, "report": tmp_path / "report.json"}
+    speak(fakes, tmp_path / "x.mp4", fakes.voice(0.5), **options)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["borrowed_emotions"] == ["fearful"] and "other people" in report["meaning"]["borrowed_emotions"]
+    assert report["settings"]["options"]["extrapolate"] is True
 
 
 def test_maps_are_not_drawn_when_nobody_asks(fakes: Any, tmp_path: Path) -> None:

@@ -26,11 +26,15 @@ class Synthesize(Command):
     out: Annotated[Path, arg(metavar="OUT.mp4")]
     """The video to write."""
     emotion: str = "auto"
-    """auto (from the voice), or a label: neutral, happy, sad, angry, fearful, disgusted, surprised, contempt."""
+    """auto (from the voice), or a label that the subject's video was prepared with, such as happy; neutral always."""
     intensity: float = 1.0
-    """How strong the emotion is, from 0 to 1."""
+    """How strong the emotion is, from 0 to 1; with --emotion-from a factor."""
     timeline: Annotated[Path | None, arg(metavar="FILE")] = None
     """Emotions over time: a CSV with start_s, end_s, label, intensity; or time_s, label, intensity."""
+    emotion_from: Annotated[Path | None, arg(metavar="VIDEO")] = None
+    """A video of anybody whose face shows the emotion over time: how happy, sad or angry it looks is read from it."""
+    extrapolate: bool = False
+    """Borrow the motion of other people for emotions that the subject never showed, in place of refusing them."""
     pose: str = "source"
     """Head movement: source (the subject's own, to and fro), still, or an .npz file with viewmats."""
     blink: str = "source"
@@ -53,6 +57,8 @@ class Synthesize(Command):
             emotion=self.emotion,
             intensity=self.intensity,
             timeline=existing_file(self.timeline, "--timeline") if self.timeline else None,
+            emotion_from=existing_file(self.emotion_from, "--emotion-from") if self.emotion_from else None,
+            extrapolate=self.extrapolate,
             confidence=output_file(self.confidence, ".mp4", "--confidence") if self.confidence else None,
             report=output_file(self.report, ".json", "--report") if self.report else None,
             pose=self.pose,

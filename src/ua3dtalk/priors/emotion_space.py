@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.priors.features import EmotionRequest
+from ua3dtalk.priors.features import EmotionMix, EmotionRequest
 from ua3dtalk.subject.labels import EmotionSpan
 
 NEUTRAL = "neutral"
@@ -18,8 +18,52 @@ WORDS = {
     "surprise": "surprised", "contemptuous": "contempt", "boredom": "bored", "calm": "neutral",
 }  # fmt: skip
 """Other words for the labels."""
+LEAST_SHOWN_FRAMES = 25
+"""A label counts as shown when it fills this many training frames."""
 CLEAR = 0.35
 """A subject's own label counts as heard when its centroid is this far from neutral, in typical label distances."""
+
+
+def spelled(name: str, known: Sequence[str]) -> str:
+    """A label as it is written here: small letters, and another word for it if only that one is known."""
+    name = name.strip().lower()
+    return name if name in known else WORDS.get(name, name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Askable:
+    """What can be asked of an avatar: its subject's own emotions, and those that other people lend."""
+
+    shown: tuple[str, ...]
+    """Emotions of the subject's labelled video; empty where nothing is labelled. Neutral can always be asked for."""
+    lent: tuple[str, ...]
+    """Emotions that other people lend."""
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """What needs no loan."""
+        return (NEUTRAL, *(name for name in self.shown if name != NEUTRAL))
+
+    def find(self, name: str, extrapolate: bool) -> str:
+        """A label as it is written here.
+
+        Raises:
+            UserError: the subject never showed it and ``extrapolate`` is not set, or nobody can lend it.
+        """
+        every = (*self.own, *(lent for lent in self.lent if lent not in self.own))
+        found = spelled(name, every)
+        if found in self.own or (found in self.lent and extrapolate):
+            return found
+        lending = f"--extrapolate borrows the motion of other people for {', '.join(self.lent)}."
+        if found not in every:
+            what = f"Emotion {name!r} is not known: the subject did not show it, and nobody can lend it."
+            raise UserError(what, f"Use {', '.join(self.own)}; {lending}")
+        if not self.shown:
+            what = f"The subject's video carries no emotion labels, so the avatar never learnt {found!r}."
+            raise UserError(what, f"Prepare and train it with --labels; or {lending}")
+        raise UserError(
+            f"The subject never showed {found!r}, only {', '.join(self.shown)}.", f"Use one of these; or {lending}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +74,11 @@ class EmotionSpace:
     """Known labels."""
     points: Float32[np.ndarray, "l 128"]
     """One point for each label."""
+    shown: tuple[str, ...] = ()
+    """Emotions that the subject's labelled video shows; empty where nothing is labelled."""
 
-    def place(self, request: EmotionRequest, num_frames: int) -> Float32[np.ndarray, "t 128"]:
-        """Points asked for: from neutral toward the label's point by the intensity.
+    def place(self, request: EmotionRequest | EmotionMix, num_frames: int) -> Float32[np.ndarray, "t 128"]:
+        """Points asked for: from neutral toward the labels' points by their strengths.
 
         Raises:
             UserError: a label is not known; the message lists those that are.
@@ -44,12 +90,12 @@ class EmotionSpace:
         neutral = self.points[self.labels.index(NEUTRAL)]
         return (neutral + weights @ (self.points - neutral)).astype(np.float32)
 
-    def weights(self, request: EmotionRequest, num_frames: int) -> Float32[np.ndarray, "t l"]:
+    def weights(self, request: EmotionRequest | EmotionMix, num_frames: int) -> Float32[np.ndarray, "t l"]:
         """How strong each label is in each frame; the column of neutral is always 0 (it is where the way starts)."""
-        names, strengths = request.per_frame(num_frames)
-        columns = np.array([self._column(name) for name in names], int)
+        mix = request.mix(num_frames)
         weights = np.zeros((num_frames, len(self.labels)), np.float32)
-        weights[np.arange(num_frames), columns] = strengths
+        for name, strengths in zip(mix.labels, mix.strengths.T, strict=True):
+            weights[:, self._column(name)] += strengths
         weights[:, self.labels.index(NEUTRAL)] = 0
         return weights
 
@@ -60,8 +106,7 @@ class EmotionSpace:
         return found
 
     def _column(self, name: str) -> int:
-        known = name.strip().lower()
-        known = known if known in self.labels else WORDS.get(known, known)
+        known = spelled(name, self.labels)
         if known not in self.labels:
             raise UserError(f"Emotion {name!r} is not known.", f"Known are: {', '.join(self.labels)}.")
         return self.labels.index(known)
@@ -108,4 +153,19 @@ def extend_space(
             shift = direction / np.linalg.norm(direction) * typical
         labels.append(name)
         points.append((neutral + shift).astype(np.float32))
-    return EmotionSpace(labels=tuple(labels), points=np.stack(points).astype(np.float32))
+    return EmotionSpace(
+        labels=tuple(labels),
+        points=np.stack(points).astype(np.float32),
+        shown=shown_labels(request, used, labels),
+    )
+
+
+def shown_labels(request: EmotionRequest, used: Sequence[int], labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that fill at least a second of the frames that may be looked at."""
+    names, strengths = list(request.labels), np.atleast_1d(np.asarray(request.intensity, np.float32))
+    counts: dict[str, int] = {}
+    for i in used:
+        name = spelled(names[i], labels)
+        if name == NEUTRAL or strengths[i] > 0:
+            counts[name] = counts.get(name, 0) + 1
+    return tuple(name for name in labels if counts.get(name, 0) >= LEAST_SHOWN_FRAMES)

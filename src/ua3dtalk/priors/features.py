@@ -37,9 +37,55 @@ class PriorFeatures:
         """T."""
         return len(self.lower)
 
+    @property
+    def present(self) -> Float32[np.ndarray, "t 4"]:
+        """Presence of audio, content, style and emotion; style is absent where it did not help the person."""
+        there = np.ones((len(self.content), 4), np.float32)
+        there[:, 2] = float(np.any(self.style))
+        return there
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All fields by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class EmotionMix:
+    """Emotion asked for, frame by frame, as strengths of labels; what is missing to 1 is neutral."""
+
+    labels: tuple[str, ...]
+    """Labels, each once."""
+    strengths: Float32[np.ndarray, "t k"]
+    """How strong each label is in each frame: 0..1, and together at most 1."""
+    extrapolate: bool = False
+    """Labels that the subject never showed are borrowed from other people instead of refused."""
+
+    def mix(self, num_frames: int) -> EmotionMix:
+        """Cut to T frames; the last one is repeated where there are fewer.
+
+        Raises:
+            UserError: empty, or strengths out of range.
+        """
+        strengths = self.strengths
+        if not self.labels or not len(strengths):
+            raise UserError("The emotion request is empty.", "Name a label.")
+        if not (np.isfinite(strengths).all() and (strengths >= 0).all() and (strengths.sum(axis=1) <= 1 + 1e-4).all()):
+            raise UserError(
+                f"Emotion intensity {strengths.min():g}..{strengths.sum(axis=1).max():g} is outside 0..1.",
+                "Use 0 to 1.",
+            )
+        rows = np.minimum(np.arange(num_frames), len(strengths) - 1)
+        return EmotionMix(self.labels, strengths[rows], self.extrapolate)
+
+    def used_beyond(self, known: Sequence[str]) -> tuple[str, ...]:
+        """Labels that are felt somewhere and are not among the known ones."""
+        most = self.strengths.max(axis=0, initial=0.0)
+        return tuple(name for k, name in enumerate(self.labels) if most[k] > 0 and name not in known)
+
+    def leading(self) -> tuple[list[str], Float32[np.ndarray, " t"]]:
+        """The strongest label of each frame, and the strength of all together."""
+        names = [self.labels[k] for k in self.strengths.argmax(axis=1)]
+        return names, self.strengths.sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -50,21 +96,20 @@ class EmotionRequest:
     """Label, or T labels."""
     intensity: Float32[np.ndarray, " t"] | float = 1.0
     """0 (neutral) to 1 (the label's own point); one value or T."""
+    extrapolate: bool = False
+    """A label that the subject never showed is borrowed from other people instead of refused."""
 
-    def per_frame(self, num_frames: int) -> tuple[list[str], Float32[np.ndarray, " t"]]:
-        """Label and intensity of each frame; the last one is repeated where the request is shorter.
+    def mix(self, num_frames: int) -> EmotionMix:
+        """The same as strengths of labels; the last one is repeated where the request is shorter.
 
         Raises:
             UserError: empty, or an intensity outside 0..1.
         """
         names = [self.labels] if isinstance(self.labels, str) else list(self.labels)
-        strengths = np.atleast_1d(np.asarray(self.intensity, np.float32))
-        if not names or not len(strengths):
-            raise UserError("The emotion request is empty.", "Name a label.")
-        if not (np.isfinite(strengths).all() and (strengths >= 0).all() and (strengths <= 1).all()):
-            raise UserError(
-                f"Emotion intensity {strengths.min():g}..{strengths.max():g} is outside 0..1.", "Use 0 to 1."
-            )
-        names = [*names, *[names[-1]] * (num_frames - len(names))][:num_frames]
-        index = np.minimum(np.arange(num_frames), len(strengths) - 1)
-        return names, strengths[index].astype(np.float32)
+        given = np.atleast_1d(np.asarray(self.intensity, np.float32))
+        count = max(len(names), len(given)) if names and len(given) else 0
+        labels = tuple(sorted(set(names)))
+        strengths = np.zeros((count, len(labels)), np.float32)
+        for i in range(count):
+            strengths[i, labels.index(names[min(i, len(names) - 1)])] = given[min(i, len(given) - 1)]
+        return EmotionMix(labels, strengths, self.extrapolate).mix(num_frames)

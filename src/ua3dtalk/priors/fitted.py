@@ -13,10 +13,10 @@ from torch import Tensor
 from ua3dtalk.core.checkpoint import load_into, load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.content import ContentPrior, voice_activity
-from ua3dtalk.priors.emotion_space import EmotionSpace
+from ua3dtalk.priors.emotion_space import NEUTRAL, Askable, EmotionSpace
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
 from ua3dtalk.priors.expression_shift import ExpressionShift
-from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
+from ua3dtalk.priors.features import EmotionMix, EmotionRequest, PriorFeatures
 from ua3dtalk.priors.person import PersonContent, predict_person
 from ua3dtalk.priors.silence import close_in_silence
 from ua3dtalk.priors.style import StyleNet, style_features, whole_face
@@ -70,10 +70,17 @@ class Priors:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Emotions that can be asked for."""
+        """Emotions of the columns of ``PriorFeatures.emotion_probs``."""
         return self.space.labels
 
-    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionRequest | None = None) -> PriorFeatures:
+    @property
+    def askable(self) -> Askable:
+        """Emotions that can be asked for."""
+        return Askable(shown=self.space.shown, lent=self.shift.lent_labels)
+
+    def features(
+        self, speech: SpeechFeatures, num_frames: int, emotion: EmotionRequest | EmotionMix | None = None
+    ) -> PriorFeatures:
         """Features of new speech at 25 fps.
 
         Args:
@@ -82,7 +89,7 @@ class Priors:
             emotion: What to show; None takes it from the sound.
 
         Raises:
-            UserError: another encoder, or an emotion that is not known.
+            UserError: another encoder, or an emotion that the subject never showed (see ``Askable.find``).
         """
         if speech.encoder != self.encoder:
             raise UserError(
@@ -90,16 +97,18 @@ class Priors:
                 "Use the encoder that the subject was prepared with, or prepare it again.",
             )
         voiced = voice_activity(speech, num_frames)
+        lent: Float32[np.ndarray, "t 19"] | float = 0.0
         if emotion is None:
             heard = self.teacher.hear(speech, voiced)
             points, confidence = heard.embedding, heard.confidence
             new = len(self.space.labels) - len(self.teacher.labels)
             probabilities = np.pad(heard.probabilities, ((0, 0), (0, new)))
         else:
-            weights = self.space.weights(emotion, num_frames)
+            own, borrowed = self.divide(emotion.mix(num_frames))
+            weights, lent = self.space.weights(own, num_frames), self.shift.lend(borrowed)
             points, probabilities = self.space.from_weights(weights), self.space.probabilities(weights)
             confidence = np.ones(num_frames, np.float32)
-        shifts = self.shift.shift(points)
+        shifts = self.shift.shift(points) + lent
         content = self.content.features(speech, voiced)
         style = style_features(self.style, speech, num_frames)
         by_style = np.ascontiguousarray(whole_face(self.style, style, content)[:, :NUM_LOWER])
@@ -115,6 +124,21 @@ class Priors:
             voiced=voiced,
         )
 
+    def divide(self, mix: EmotionMix) -> tuple[EmotionMix, EmotionMix]:
+        """What the subject can show itself, and what must be lent.
+
+        A lent emotion leaves the emotion stream at neutral, which the avatar knows, and moves the mesh alone.
+
+        Raises:
+            UserError: see ``Askable.find``.
+        """
+        names = [self.askable.find(name, mix.extrapolate) for name in mix.labels]
+        own = [k for k, name in enumerate(names) if name in self.askable.own]
+        lent = [k for k in range(len(names)) if k not in own]
+        parts = [EmotionMix(tuple(names[k] for k in part), mix.strengths[:, part]) for part in (own, lent)]
+        neutral = EmotionMix((NEUTRAL,), np.zeros((len(mix.strengths), 1), np.float32))
+        return parts[0] if own else neutral, parts[1]
+
     # --- storage -------------------------------------------------------------------------------------------------
 
     def tensors(self) -> dict[str, Tensor]:
@@ -129,6 +153,7 @@ class Priors:
             "space.points": self.space.points,
             "shift.weights": self.shift.weights,
             "shift.neutral": self.shift.neutral,
+            "shift.lent": self.shift.lent,
         }
         found = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in numpy.items()}
         found |= {f"content.{name}": tensor for name, tensor in self.content.tensors().items()}
@@ -141,6 +166,8 @@ class Priors:
         return {
             "encoder": self.encoder,
             "labels": list(self.space.labels),
+            "shown": list(self.space.shown),
+            "lent": list(self.shift.lent_labels),
             "content": self.content.facts,
             "emotion": self.teacher.header(),
             "facts": self.facts,
@@ -193,8 +220,12 @@ class Priors:
                 parts["rest"]["lower"].numpy(),
                 style,
                 EmotionTeacher.from_tensors(parts["emotion"], header["emotion"], where),
-                EmotionSpace(labels=tuple(header["labels"]), points=parts["space"]["points"].numpy()),
-                ExpressionShift(**shift),
+                EmotionSpace(
+                    labels=tuple(header["labels"]),
+                    points=parts["space"]["points"].numpy(),
+                    shown=tuple(header["shown"]),
+                ),
+                ExpressionShift(**shift, lent_labels=tuple(header["lent"])),
                 facts=header["facts"],
             )
         except (KeyError, TypeError) as error:

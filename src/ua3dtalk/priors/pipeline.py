@@ -20,13 +20,14 @@ from ua3dtalk.priors import emotion_teacher
 from ua3dtalk.priors.content import ContentPrior, voice_activity
 from ua3dtalk.priors.emotion_space import NEUTRAL, EmotionSpace, extend_space, span_request
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
-from ua3dtalk.priors.expression_shift import ExpressionShift, fit_shift
+from ua3dtalk.priors.expression_shift import ExpressionShift, borrow, fit_shift
 from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
 from ua3dtalk.priors.fitted import FILE_NAME, Priors, subject_features
 from ua3dtalk.priors.offset import correlation
 from ua3dtalk.priors.person import Fold, PersonContent, fit_person, make_folds, predict_person
 from ua3dtalk.priors.silence import close_in_silence, rest_pose
 from ua3dtalk.priors.style import StyleConfig, StyleNet, fit_style, out_of_fold_style, style_features, whole_face
+from ua3dtalk.priors.visual_emotion import FaceEmotions
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
@@ -34,6 +35,8 @@ from ua3dtalk.subject.track_data import NUM_LOWER
 
 __all__ = ["EmotionRequest", "PriorFeatures", "Priors", "PriorsConfig", "fit_priors", "subject_features"]
 STAGE = "priors"
+VERSION = 2
+"""Of what is written; files of another one are fitted again."""
 MIN_TRAIN_FRAMES = 150
 
 
@@ -68,7 +71,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
     Raises:
         UserError: no speech to learn from, fewer than 150 training frames, or features of another encoder.
     """
-    settings = {"config": _plain(config), "inputs": _inputs(subject)}
+    settings = {"version": VERSION, "config": _plain(config), "inputs": _inputs(subject)}
     if subject.stage_done(STAGE, settings):
         return
     speech, track = subject.speech(), subject.track()
@@ -110,7 +113,8 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         "gain_opening": round(float(lips.person.gain[-1, -1]), 3),
     }
     log.info("priors: %s", figures)
-    priors = Priors(content, lips.person, lips.rest, style.net, teacher, emotion.space, emotion.shift, facts={
+    shift = borrow(emotion.shift, FaceEmotions.load(), track.mesh, track.mesh_basis)
+    priors = Priors(content, lips.person, lips.rest, style.net, teacher, emotion.space, shift, facts={
         "subject": {"source_sha256": subject.source_sha256, "frames": len(frames), "labelled": bool(subject.labels)},
         "figures": figures, "config": _plain(config), "software": software(),
     })  # fmt: skip

@@ -13,7 +13,7 @@ from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.render.select import make_rasterizer
-from ua3dtalk.synthesis.drive import read_speech
+from ua3dtalk.synthesis.drive import frames_of, read_speech, requested_emotion
 from ua3dtalk.synthesis.options import SynthesisOptions
 from ua3dtalk.synthesis.write import synthesize
 
@@ -56,12 +56,13 @@ def synthesize_video(
             f"{encoder.name!r}.",
             "Train it again, or install the version of pocketsphinx that it was trained with.",
         )
+    options = options or SynthesisOptions()
+    if options.emotion_from is None:  # say what is wrong before the long work
+        requested_emotion(loaded.priors.askable, frames_of(samples), options)
     speech = encoder.encode(samples, report)
     facts = {"avatar": str(avatar), "audio": str(audio), "backend": loaded.rasterizer.name}
     generator = np.random.default_rng(BLINK_SEED)
-    result = synthesize(
-        loaded, samples, speech, out, options or SynthesisOptions(), generator, progress=report, facts=facts
-    )
+    result = synthesize(loaded, samples, speech, out, options, generator, progress=report, facts=facts)
     return {
         "out": str(out),
         "frames": result.frames,

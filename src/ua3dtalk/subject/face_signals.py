@@ -1,4 +1,4 @@
-"""Numbers of a face's expression that mean the same for everybody: distances in eye distances, no camera, no head pose."""
+"""Numbers of a face's expression that mean the same for everybody: in eye distances, no camera, no head pose."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,13 @@ from jaxtyping import Float32, Float64, Int64
 
 from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ, level_db, read_audio
-from ua3dtalk.priors.emotion_space import WORDS, EmotionRequest
-from ua3dtalk.priors.features import PriorFeatures
+from ua3dtalk.priors.emotion_space import NEUTRAL, Askable
+from ua3dtalk.priors.features import EmotionMix, EmotionRequest, PriorFeatures
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.synthesis.blink import upper_track
+from ua3dtalk.synthesis.driving import read_driving
 from ua3dtalk.synthesis.options import AUTO, SynthesisOptions
 from ua3dtalk.synthesis.pose import PosePath, file_path, source_path, still_path
 from ua3dtalk.synthesis.target import Target, TargetLoop
@@ -38,10 +39,23 @@ class Drive:
     """Loop frame whose torso stands behind the head."""
     features: PriorFeatures
     """What the priors heard."""
-    labels: tuple[str, ...] | None
-    """Emotion asked for per frame; None where it came from the voice."""
-    intensity: Float64[np.ndarray, " t"] | None
-    """Its strength per frame, 0..1."""
+    asked: EmotionMix | None
+    """Emotions asked for per frame; None where they came from the voice."""
+    borrowed: tuple[str, ...] = ()
+    """Those of them that other people lend."""
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The strongest emotion asked for per frame, ``neutral`` where there is none."""
+        if self.asked is None:
+            return None
+        names, strengths = self.asked.leading()
+        return tuple(name if strength > 0 else NEUTRAL for name, strength in zip(names, strengths, strict=True))
+
+    @property
+    def intensity(self) -> Float32[np.ndarray, " t"] | None:
+        """Strength of all emotions asked for per frame, 0..1."""
+        return None if self.asked is None else self.asked.leading()[1]
 
     def __len__(self) -> int:
         return len(self.viewmats)
@@ -80,6 +94,7 @@ def make_drive(
     num_frames: int,
     options: SynthesisOptions,
     generator: np.random.Generator,
+    progress: Progress = Silent(),  # noqa: B008
 ) -> Drive:
     """Conditions, poses and torsos for a speech.
 
@@ -89,14 +104,14 @@ def make_drive(
         num_frames: T.
         options: What the user asked for.
         generator: For generated blinks.
+        progress: Where the reading of a driving video is reported.
 
     Raises:
-        UserError: an unknown emotion, or a bad timeline or pose file.
+        UserError: an emotion that the subject never showed, or a bad timeline, driving video or pose file.
     """
-    asked = requested_emotion(avatar.priors.labels, num_frames, options)
-    labels, intensity = asked if asked is not None else (None, None)
-    request = None if asked is None else EmotionRequest(labels=asked[0], intensity=asked[1].astype(np.float32))
-    features = avatar.priors.features(speech, num_frames, request)
+    askable = avatar.priors.askable
+    asked = requested_emotion(askable, num_frames, options, progress)
+    features = avatar.priors.features(speech, num_frames, asked)
     path = pose_path(avatar.loop, num_frames, options.pose)
     upper = upper_track(avatar.loop.upper, path.phase, options.blink, generator, FPS) + features.upper_offset
     conditions = ConditionTrack.from_arrays(
@@ -106,27 +121,52 @@ def make_drive(
         content=features.content,
         style=features.style,
         emotion=features.emotion,
+        present=features.present,
     )
-    return Drive(conditions, path.viewmats, path.torso, features, None if labels is None else tuple(labels), intensity)
+    borrowed = () if asked is None else asked.used_beyond(askable.own)
+    return Drive(conditions, path.viewmats, path.torso, features, asked, borrowed)
 
 
 def requested_emotion(
-    known: Sequence[str], num_frames: int, options: SynthesisOptions
-) -> tuple[list[str], Float64[np.ndarray, " t"]] | None:
-    """Label and intensity per frame, or None where the voice decides.
+    askable: Askable,
+    num_frames: int,
+    options: SynthesisOptions,
+    progress: Progress = Silent(),  # noqa: B008
+) -> EmotionMix | None:
+    """Strength of every label in every frame, or None where the voice decides.
 
     Raises:
-        UserError: an unknown label, or a bad timeline.
+        UserError: an emotion that the subject never showed and nobody may lend, a bad timeline or driving video.
     """
-    if options.timeline is not None:
-        return timeline_track(read_timeline(options.timeline, known, num_frames / FPS), num_frames, FPS)
-    if options.emotion == AUTO:
+    if options.emotion_from is not None:
+        reading = read_driving(options.emotion_from, askable, options.extrapolate, progress, num_frames / FPS)
+        mix = follow(reading.mix(), num_frames, options.intensity)
+    elif options.timeline is not None:
+        known = sorted({*askable.own, *askable.lent})
+        mix = timeline_track(read_timeline(options.timeline, known, num_frames / FPS), num_frames, FPS)
+    elif options.emotion.strip() == AUTO:
         return None
-    label = options.emotion.strip().lower()
-    label = WORDS.get(label, label)
-    if label not in known:
-        raise UserError(f"--emotion {options.emotion!r} is not known.", f"Use {AUTO}, {', '.join(known)}.")
-    return [label] * num_frames, np.full(num_frames, float(options.intensity))
+    else:
+        mix = EmotionRequest(options.emotion, options.intensity).mix(num_frames)
+    names = tuple(askable.find(name, options.extrapolate) for name in mix.labels)
+    asked = EmotionMix(names, mix.strengths, options.extrapolate)
+    if borrowed := asked.used_beyond(askable.own):
+        log.warning("Borrowed from other people, because the subject never showed it: %s.", ", ".join(borrowed))
+    return asked
+
+
+def follow(mix: EmotionMix, num_frames: int, factor: float) -> EmotionMix:
+    """The emotions of a driving video for another length: cut, or its last frame held."""
+    strengths = mix.strengths[:num_frames]
+    if len(strengths) < num_frames:
+        log.warning(
+            "The driving video ends at %.1f s, the speech at %.1f s: its last emotion is held.",
+            len(strengths) / FPS,
+            num_frames / FPS,
+        )
+        held = np.repeat(strengths[-1:], num_frames - len(strengths), axis=0)
+        strengths = np.concatenate([strengths, held])
+    return EmotionMix(mix.labels, (strengths * factor).astype(np.float32))
 
 
 def pose_path(loop: TargetLoop, num_frames: int, pose: str) -> PosePath:

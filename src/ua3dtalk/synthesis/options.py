@@ -22,11 +22,15 @@ class SynthesisOptions:
     """
 
     emotion: str = AUTO
-    """``auto`` (from the voice) or an emotion label that the avatar's priors know."""
+    """``auto`` (from the voice) or an emotion label that the subject showed."""
     intensity: float = 1.0
-    """How far from neutral towards the label, 0..1."""
+    """How far from neutral towards the label, 0..1; with ``emotion_from`` a factor."""
     timeline: Path | None = None
     """CSV with emotions over time (``timeline.read_timeline``); excludes ``emotion``."""
+    emotion_from: Path | None = None
+    """Video whose face gives the emotion over time (``driving.read_driving``); excludes the other two."""
+    extrapolate: bool = False
+    """Borrow emotions that the subject never showed from other people; else they are refused."""
     confidence: Path | None = None
     """Also write the uncertainty as a heat video here."""
     report: Path | None = None
@@ -43,7 +47,16 @@ class SynthesisOptions:
             raise UserError(f"--blink {self.blink!r} is not known.", f"Use {', '.join(BLINKS)}.")
         if not self.emotion.strip():
             raise UserError("--emotion is empty.", f"Use {AUTO} or a label such as happy.")
-        if self.timeline is not None and self.emotion != AUTO:
-            raise UserError("--timeline and --emotion exclude each other.", "Give one of them.")
+        given = {
+            "--emotion": self.emotion.strip() != AUTO,
+            "--timeline": self.timeline is not None,
+            "--emotion-from": self.emotion_from is not None,
+        }
+        if len(several := [name for name, there in given.items() if there]) > 1:
+            raise UserError(f"{' and '.join(several)} exclude each other.", "Give one of them.")
+        if self.extrapolate and not any(given.values()):
+            raise UserError("--extrapolate has nothing to borrow: the voice decides.", "Name an emotion.")
+        if self.timeline is not None and self.intensity != 1:
+            raise UserError("--timeline has intensities of its own.", "Leave --intensity out.")
         if self.pose not in POSES and not Path(self.pose).is_file():
             raise UserError(f"--pose {self.pose!r} does not exist.", f"Use {', '.join(POSES)}, or a file with poses.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from ua3dtalk.avatar.conditions import Conditions
-from ua3dtalk.priors.emotion_space import EmotionRequest
-from ua3dtalk.priors.features import PriorFeatures
+from ua3dtalk.priors.emotion_space import Askable
+from ua3dtalk.priors.features import EmotionMix, PriorFeatures
 from ua3dtalk.subject.speech_data import SpeechFeatures
 
 
@@ -33,11 +32,11 @@ class TargetPriors(Protocol):
     """Speech to features."""
 
     @property
-    def labels(self) -> Sequence[str]:
+    def askable(self) -> Askable:
         """Emotions that can be asked for."""
         ...
 
-    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionRequest | None) -> PriorFeatures:
+    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionMix | None) -> PriorFeatures:
         """Features per video frame; ``emotion`` None takes it from the voice."""
         ...
 

@@ -6,17 +6,16 @@ import csv
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.priors.emotion_space import WORDS
+from ua3dtalk.priors.emotion_space import spelled
+from ua3dtalk.priors.features import EmotionMix
 
 TRANSITION_S = 0.6
-"""A change of emotion takes this long; it passes through neutral, because there is one label per frame."""
+"""A change of emotion takes this long, centred on its time: one emotion fades while the next one rises."""
 _MAX_LINES = 100_000
 
 
@@ -68,13 +67,11 @@ def read_timeline(path: Path, labels: Sequence[str], duration_s: float) -> list[
     return moments
 
 
-def timeline_track(
-    moments: Sequence[Moment], num_frames: int, fps: float = 25.0
-) -> tuple[list[str], Float64[np.ndarray, " t"]]:
-    """Label and intensity of every frame.
+def timeline_track(moments: Sequence[Moment], num_frames: int, fps: float = 25.0) -> EmotionMix:
+    """Strength of every label in every frame.
 
-    Between moments of one label the intensity glides; between different labels it sinks to neutral and rises again.
-    The transition is centred on the moment's time. Before the first moment all is neutral in that moment's label.
+    Each moment fades out while the next one fades in, so that strengths never jump and add up to 1 at most; between two
+    of one label the intensity glides. Before the first moment all is neutral.
 
     Args:
         moments: In order of time, at least one.
@@ -82,26 +79,19 @@ def timeline_track(
         fps: Frames per second.
     """
     time_s = np.arange(num_frames) / fps
-    label_at = np.searchsorted([m.time_s for m in moments[1:]], time_s, side="right")
-    labels = [moments[i].label for i in label_at]
-    intensity = np.full(num_frames, moments[0].intensity, np.float64)
-    if moments[0].time_s > 0:
-        intensity = intensity * _rise(time_s, moments[0].time_s)
-    for before, after in pairwise(moments):
-        if before.label == after.label:
-            step = _rise(time_s, after.time_s)
-            intensity = intensity * (1 - step) + after.intensity * step
-        else:
-            half = TRANSITION_S / 4
-            falling = 1 - _rise(time_s, after.time_s - half, TRANSITION_S / 2)
-            rising = _rise(time_s, after.time_s + half, TRANSITION_S / 2)
-            intensity = np.where(time_s < after.time_s, intensity * falling, after.intensity * rising)
-    return labels, intensity
+    labels = tuple(dict.fromkeys(moment.label for moment in moments))
+    strengths = np.zeros((num_frames, len(labels)))
+    share = _rise(time_s, moments[0].time_s) if moments[0].time_s > 0 else np.ones(num_frames)
+    for moment, after in zip(moments, [*moments[1:], None], strict=True):
+        rest = np.zeros(num_frames) if after is None else _rise(time_s, after.time_s)
+        strengths[:, labels.index(moment.label)] += (share - rest) * moment.intensity
+        share = rest
+    return EmotionMix(labels, strengths.clip(0, 1).astype(np.float32))
 
 
-def _rise(time_s: np.ndarray, centre_s: float, length_s: float = TRANSITION_S) -> np.ndarray:
+def _rise(time_s: np.ndarray, centre_s: float) -> np.ndarray:
     """0 to 1 along a raised cosine around a time."""
-    return (1 - np.cos(np.pi * np.clip((time_s - centre_s) / length_s + 0.5, 0, 1))) / 2
+    return (1 - np.cos(np.pi * np.clip((time_s - centre_s) / TRANSITION_S + 0.5, 0, 1))) / 2
 
 
 def _rows(handle: Iterable[str]) -> Iterable[tuple[int, list[str]]]:
@@ -131,8 +121,7 @@ class _Line:
             raise UserError(f"{self.where} names {start_s:g} s a second time.", "Keep one of the lines.")
         if not 0 <= start_s < duration_s:
             raise UserError(f"{self.where}: {start_s:g} s is outside the speech of {duration_s:.2f} s.", "Correct it.")
-        label = self.cells.get("label", "").lower()
-        label = WORDS.get(label, label)
+        label = spelled(self.cells.get("label", ""), labels)
         if label not in labels:
             raise UserError(f"{self.where}: emotion {label!r} is not known.", f"Use {', '.join(labels)}.")
         intensity = self.number("intensity") if self.cells.get("intensity") else 1.0

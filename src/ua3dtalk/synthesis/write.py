@@ -17,6 +17,7 @@ from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.core.provenance import AI_GENERATED, provenance
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
 from ua3dtalk.media.video import VideoWriter
+from ua3dtalk.priors.features import EmotionMix
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.synthesis.drive import FPS, Drive, frames_of, make_drive
 from ua3dtalk.synthesis.heat import LEGEND_PX, HeatScale, heat_picture
@@ -79,7 +80,7 @@ def synthesize(
     Raises:
         UserError: see ``make_drive``; nothing half-written stays.
     """
-    drive = make_drive(avatar, speech, frames_of(samples), options, generator)
+    drive = make_drive(avatar, speech, frames_of(samples), options, generator, progress or Silent())
     want_maps = options.confidence is not None or options.report is not None
     uncertainty: list[float | None] = []
     with ExitStack() as stack:
@@ -136,11 +137,16 @@ def report_dict(
         "video_s": result.video_s,
         "audio_s": result.audio_s,
         "settings": {"options": to_plain(options), "given": dict(facts)},
+        "borrowed_emotions": list(drive.borrowed),
+        "emotion_strengths": None if drive.asked is None else strengths_dict(drive.asked),
         "provenance": provenance(),
         "meaning": {
             "uncertainty": "mean fused standard deviation over the head, latent units; only its order means something",
             "confidence": "share of this video's frames that are at least as uncertain, 0..1",
+            "emotion": "strongest emotion asked for; null where the voice decided",
+            "emotion_strengths": "per frame of every emotion asked for, 0..1; what is missing to 1 is neutral",
             "emotion_confidence": "confidence of the emotion heard in the voice, 0..1",
+            "borrowed_emotions": "never shown by the subject: the mean motion of other people, moved to this face",
         },
         "per_frame": {
             "uncertainty": [None if np.isnan(v) else round(float(v), 6) for v in values],
@@ -150,3 +156,8 @@ def report_dict(
             "emotion_confidence": [round(float(v), 4) for v in drive.features.confidence],
         },
     }
+
+
+def strengths_dict(mix: EmotionMix) -> dict[str, list[float]]:
+    """Strength per frame of every label."""
+    return {name: [round(float(v), 4) for v in row] for name, row in zip(mix.labels, mix.strengths.T, strict=True)}
