@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -49,17 +50,22 @@ class FrameFolder:
         self._channels = channels
         self._size = cache
         self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._lock = Lock()
 
     def path(self, i: int) -> Path:
         """Path of picture ``i``."""
         return self._folder / f"{i:06d}{self._suffix}"
 
     def read(self, i: int) -> UInt8[np.ndarray, "h w *c"]:
-        """Picture ``i``: a copy that the caller may change."""
-        if i in self._cache:
-            self._cache.move_to_end(i)
-        else:
-            self._cache[i] = read_picture(self.path(i), self._channels)
-            if len(self._cache) > self._size:
-                self._cache.popitem(last=False)
-        return self._cache[i].copy()
+        """Picture ``i``: a copy that the caller may change. Safe in threads, which may decode at the same time."""
+        with self._lock:
+            found = self._cache.get(i)
+            if found is not None:
+                self._cache.move_to_end(i)
+        if found is None:
+            found = read_picture(self.path(i), self._channels)
+            with self._lock:
+                self._cache[i] = found
+                if len(self._cache) > self._size:
+                    self._cache.popitem(last=False)
+        return found.copy()

@@ -103,6 +103,41 @@ def fit_bundle(
     return Bundle(shape, focal)
 
 
+def refit_shape(
+    points: Float64[np.ndarray, "t p 2"],
+    poses: Poses,
+    bundle: Bundle,
+    mean_shape: Float64[np.ndarray, "p 3"],
+    centre: Float64[np.ndarray, " 2"],
+    unit: float,
+    config: BundleConfig,
+) -> Bundle:
+    """The shape that fits landmarks under poses that have become better than landmarks.
+
+    Args:
+        points: Landmarks of some frames, pixels.
+        poses: Poses of these frames; fixed.
+        bundle: Where to start; the focal length stays.
+        mean_shape: The mean face at these points, head frame, metres.
+        centre: Principal point, pixels.
+        unit: Residuals are multiplied by this.
+        config: Weights.
+    """
+    shape = bundle.shape
+    num_points = len(shape)
+    for _ in range(config.iterations):
+        seen = project(poses, shape, bundle.focal, centre)
+        residual = (seen.pixels - points) * unit
+        weight = 1 / np.sqrt(1 + (residual**2).sum(-1) / config.huber_px**2) / (len(points) * num_points)
+        by_shape = seen.by_camera_point @ poses.rotations[:, None] * unit
+        weighted = by_shape * weight[..., None, None]
+        prior = config.shape_weight / num_points
+        normal = np.einsum("tpki,tpkj->pij", weighted, by_shape) + np.eye(3) * prior
+        pull = np.einsum("tpki,tpk->pi", weighted, residual) + (shape - mean_shape) * prior
+        shape = shape - np.linalg.solve(normal, pull[..., None])[..., 0]
+    return Bundle(shape, bundle.focal)
+
+
 def _step(
     points: np.ndarray,
     poses: Poses,

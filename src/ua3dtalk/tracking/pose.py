@@ -25,12 +25,29 @@ class PoseConfig:
 
     flow_weight: float = 50.0
     """Weight of the mean flow cost against the mean landmark cost."""
+    track_weight: float = 3.0
+    """Weight of the cost of one fully believed material point against the mean landmark cost: many outweigh all
+    landmarks, few do not."""
     huber_px: float = 2.0
     """Where the landmark cost turns from square to linear."""
     flow_huber_px: float = 0.2
     """Where the flow cost turns from square to linear."""
+    track_huber_px: float = 0.5
+    """Where the cost of tracked points turns from square to linear."""
     iterations: int = 12
     """Gauss-Newton steps at most; stops when the pixels stand still."""
+
+
+@dataclass(frozen=True)
+class TrackedPoints:
+    """Material points that were found again in every frame (``registration``, ``structure``). F points."""
+
+    pixels: Float64[np.ndarray, "t f 2"]
+    """Where each is; NaN where it was not found."""
+    points: Float64[np.ndarray, "f 3"]
+    """Head frame, metres."""
+    weights: Float64[np.ndarray, " f"]
+    """How much each is to be believed, 0..1."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +64,17 @@ class Observations:
     """Principal point, pixels."""
     unit: float
     """512 / size of the picture: from pixels to pixels at 512."""
+    tracked: TrackedPoints | None = None
+    """Material points of the head, where there are any."""
 
 
 def refine_poses(start: Poses, bundle: Bundle, seen: Observations, config: PoseConfig | None = None) -> Poses:
-    """Poses that fit landmarks and flow together.
+    """Poses that fit landmarks, flow and tracked points together.
 
     Args:
         start: Poses to start from, e.g. of ``solve_poses``, interpolated where the face was lost.
         bundle: Shape and focal length; fixed.
-        seen: Landmarks and flow.
+        seen: Landmarks, flow and, if any, tracked points.
         config: Weights.
     """
     config = config or PoseConfig()
@@ -94,6 +113,11 @@ def _normal_equations(
         diagonal[first:last] += _gram(by_pose, by_pose, weight)
         gradient[first:last] += _dot(by_pose, residual, weight)
 
+        if seen.tracked is not None:
+            a, b = _from_tracks(poses, first, last, bundle, seen, seen.tracked, config)
+            diagonal[first:last] += a
+            gradient[first:last] += b
+
         flow = seen.flow[first : last - 1]
         known = np.isfinite(flow[..., 0])
         velocity = np.where(known[..., None], here.pixels[1:] - here.pixels[:-1] - flow, 0.0) * seen.unit
@@ -105,6 +129,25 @@ def _normal_equations(
         gradient[first : last - 1] -= _dot(before, velocity, weight)
         gradient[first + 1 : last] += _dot(after, velocity, weight)
     return diagonal, coupling, gradient
+
+
+def _from_tracks(
+    poses: Poses,
+    first: int,
+    last: int,
+    bundle: Bundle,
+    seen: Observations,
+    tracked: TrackedPoints,
+    config: PoseConfig,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What tracked points add to the diagonal blocks and the gradient of some frames."""
+    here = project(poses[first:last], tracked.points, bundle.focal, seen.centre)
+    by_pose = here.by_pose() * seen.unit
+    own = np.isfinite(tracked.pixels[first:last, :, 0])
+    own[0] &= first == 0
+    residual = np.where(own[..., None], here.pixels - tracked.pixels[first:last], 0.0) * seen.unit
+    weight = _robust(residual, config.track_huber_px) * own * tracked.weights * (config.track_weight / len(poses))
+    return _gram(by_pose, by_pose, weight), _dot(by_pose, residual, weight)
 
 
 def _robust(residual: np.ndarray, huber_px: float) -> np.ndarray:
@@ -185,3 +228,11 @@ def reprojection_px(poses: Poses, bundle: Bundle, seen: Observations) -> float:
     """Root mean square distance of the projected points from the landmarks, px at 512, valid frames."""
     where = pixels_of(poses[seen.valid], bundle.shape, bundle.focal, seen.centre)
     return float(np.sqrt((((where - seen.points[seen.valid]) * seen.unit) ** 2).sum(-1).mean()))
+
+
+def tracks_px(poses: Poses, bundle: Bundle, seen: Observations, tracked: TrackedPoints) -> float:
+    """Weighted root mean square distance of the projected material points from where they were found, px at 512."""
+    where = pixels_of(poses, tracked.points, bundle.focal, seen.centre)
+    square = (((where - tracked.pixels) * seen.unit) ** 2).sum(-1)
+    weight = np.isfinite(square) * tracked.weights
+    return float(np.sqrt((np.nan_to_num(square) * weight).sum() / max(float(weight.sum()), 1e-9)))

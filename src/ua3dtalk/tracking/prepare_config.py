@@ -14,7 +14,7 @@ from ua3dtalk.tracking.pose import PoseConfig
 STAGE_VERSIONS = {
     "frames": 1,
     "landmarks": 1,
-    "pose": 1,
+    "pose": 2,
     "parsing": 1,
     "expression": 1,
     "layers": 1,

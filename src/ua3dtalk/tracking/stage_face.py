@@ -1,34 +1,28 @@
-"""Stages of ``prepare`` that measure the face: landmarks, pose, expression."""
+"""Stages of ``prepare`` that measure the face: landmarks and expression."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float64
 
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.core.progress import Progress, log, track
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.subject.track_data import TrackData
-from ua3dtalk.tracking.bundle import fit_bundle, solve_poses
 from ua3dtalk.tracking.expression import AU_NAMES, measure_expression
-from ua3dtalk.tracking.flow import measure_flow
 from ua3dtalk.tracking.head_frame import to_head_frame
 from ua3dtalk.tracking.landmarks import NUM_LANDMARKS, FaceLandmarks, FaceMeshLandmarks, TaskLandmarks
-from ua3dtalk.tracking.pose import Observations, flow_error_px, refine_poses, reprojection_px
 from ua3dtalk.tracking.prepare_config import PrepareConfig
-from ua3dtalk.tracking.projection import Poses, pixels_of
+from ua3dtalk.tracking.projection import Poses
 from ua3dtalk.tracking.stage_io import load_arrays, save_arrays
-from ua3dtalk.tracking.topology import NUM_VERTICES, front_of_rigid, mean_face, rigid_vertices
+from ua3dtalk.tracking.topology import NUM_VERTICES
 
 Outcome = tuple[list[str], dict[str, Any]]
-BUNDLE_FRAMES = 160
-HOLD_OUT_EVERY = 5
 
 
 def run_landmarks(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
@@ -41,8 +35,8 @@ def run_landmarks(subject: Subject, reader: VideoReader, config: PrepareConfig, 
     name = model.name
     second: FaceMeshLandmarks | None = None
     try:
-        for i in track(progress, "landmarks", range(subject.num_frames)):
-            frame = subject.frame(i)
+        frames = ordered_map(subject.frame, range(subject.num_frames), workers=1)
+        for i, frame in enumerate(track(progress, "landmarks", frames, subject.num_frames)):
             found = model.detect(frame)
             if found is None:
                 second = second or FaceMeshLandmarks(static=True, min_confidence=0.25)
@@ -93,56 +87,6 @@ def bridge(values: np.ndarray, valid: Bool[np.ndarray, " t"]) -> np.ndarray:
     share = np.where(b > a, (where - a) / np.maximum(b - a, 1), 0.0)
     share = share.reshape(-1, *[1] * (values.ndim - 1)).astype(values.dtype)
     return values[a] * (1 - share) + values[b] * share
-
-
-def run_pose(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
-    """Focal length, head shape and the pose of every frame."""
-    arrays = load_arrays(subject.folder / "landmarks.npz")
-    valid = arrays["valid"]
-    rigid = rigid_vertices()
-    points = np.ascontiguousarray(arrays["landmarks"][:, rigid, :2].astype(np.float64))
-    box = subject.facts("frames")["box"]
-    scale = box["out_width"] / box["width"]
-    centre = np.array(
-        [(box["source_width"] / 2 - box["left"]) * scale, (box["source_height"] / 2 - box["top"]) * scale]
-    )
-    unit = 512 / max(subject.width, subject.height)
-    seen_frames = np.flatnonzero(valid)
-    chosen = seen_frames[np.unique(np.linspace(0, len(seen_frames) - 1, BUNDLE_FRAMES).astype(int))]
-    side = max(box["source_width"], box["source_height"]) * scale
-    bundle = fit_bundle(points[chosen], mean_face().vertices[rigid], centre, unit, side, config.bundle)
-    start = solve_poses(points, bundle.shape, bundle.focal, centre)
-    where = pixels_of(start, bundle.shape, bundle.focal, centre)
-    flow = np.array(list(measure_flow(_grey_frames(subject, progress), where, front_of_rigid())))
-    held_out = np.arange(len(rigid)) % HOLD_OUT_EVERY == 0
-    fitted = flow.copy()
-    fitted[:, held_out] = np.nan
-    poses = refine_poses(start, bundle, Observations(points, valid, fitted, centre, unit), config.pose)
-    judged = Observations(points, valid, flow, centre, unit)
-    save_arrays(
-        subject.folder / "pose.npz",
-        rotations=poses.rotations,
-        translations=poses.translations,
-        shape=bundle.shape,
-        focal=np.array(bundle.focal),
-        centre=centre,
-    )
-    facts = {
-        "focal_px": round(bundle.focal, 2),
-        "focal_over_source_side": round(bundle.focal / side, 3),
-        "reprojection_px_at_512": round(reprojection_px(poses, bundle, judged), 3),
-        "flow_error_px_at_512": round(flow_error_px(poses, bundle, judged, held_out), 3),
-        "flow_error_landmarks_only_px_at_512": round(flow_error_px(start, bundle, judged, held_out), 3),
-        "shape_offset_mm": round(
-            float(np.linalg.norm(bundle.shape - mean_face().vertices[rigid], axis=1).mean() * 1000), 2
-        ),
-    }
-    return ["pose.npz"], facts
-
-
-def _grey_frames(subject: Subject, progress: Progress) -> Iterator[np.ndarray]:
-    for i in track(progress, "head pose", range(subject.num_frames)):
-        yield cv2.cvtColor(subject.frame(i), cv2.COLOR_RGB2GRAY)
 
 
 def pose_angles(poses: Poses) -> Float64[np.ndarray, "t 3"]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.core.progress import Progress, log, track
 from ua3dtalk.media.audio import level_db, read_audio, write_flac
 from ua3dtalk.media.video import VideoReader
@@ -57,16 +58,17 @@ def run_frames(subject: Subject, reader: VideoReader, config: PrepareConfig, pro
     if speaker is None:
         raise UserError(f"{reader.path}: no face was found.", "Film one person from the front, in good light.")
     box = choose_box(speaker, shape[1], shape[0], config.size)
-    count, error = 0, []
     with atomic_folder(subject.folder / "frames") as folder:
-        for frame in track(progress, "frames", reader, expected):
-            picture = box.apply(frame)
-            path = folder / f"{count:06d}.jpg"
+
+        def store(numbered: tuple[int, np.ndarray]) -> float | None:
+            """Write a frame; every fiftieth is read back: its mean squared error."""
+            i, picture = numbered[0], box.apply(numbered[1])
+            path = folder / f"{i:06d}.jpg"
             write_picture(path, picture)
-            if count % 50 == 0:
-                difference = read_picture(path, 3).astype(np.float32) - picture
-                error.append(float(np.mean(difference**2)))
-            count += 1
+            return None if i % 50 else float(np.mean((read_picture(path, 3).astype(np.float32) - picture) ** 2))
+
+        written = list(track(progress, "frames", ordered_map(store, enumerate(reader)), expected))
+        count, error = len(written), [value for value in written if value is not None]
         if count < MIN_SECONDS * subject.fps:
             raise _too_short(reader, count)
     subject.set_size(count, box.out_width, box.out_height)
@@ -111,11 +113,19 @@ def run_parsing(subject: Subject, reader: VideoReader, config: PrepareConfig, pr
             keyframes.append(Keyframe(i, colour_bins(frame), model.detect(frame)))
         parser.fit(keyframes)
         with atomic_folder(subject.folder / "parsing") as folder:
-            for i in track(progress, "parsing", range(subject.num_frames)):
-                frame = subject.frame(i)
-                labels = parser.label(i, frame, model.detect(frame), landmarks[i])
+
+            def seen() -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+                for i, frame in enumerate(ordered_map(subject.frame, range(subject.num_frames), workers=1)):
+                    yield i, frame, model.detect(frame)
+
+            def label(one: tuple[int, np.ndarray, np.ndarray]) -> np.ndarray:
+                i, frame, person = one
+                labels = parser.label(i, frame, person, landmarks[i])
                 write_picture(folder / f"{i:06d}.png", labels)
-                shares += np.bincount(labels.ravel(), minlength=len(Label)) / labels.size
+                return np.bincount(labels.ravel(), minlength=len(Label)) / labels.size
+
+            for share in track(progress, "parsing", ordered_map(label, seen()), subject.num_frames):
+                shares += share
     shares /= subject.num_frames
     return ["parsing"], {
         "person_model": PersonMask.name,
@@ -138,9 +148,13 @@ def run_layers(subject: Subject, reader: VideoReader, config: PrepareConfig, pro
     background = np.where(seen[..., None], background, filled.clip(0, 255).astype(np.uint8))
     del stack, known
     with atomic_folder(subject.folder / "torso") as folder:
-        for i in track(progress, "torso", range(subject.num_frames)):
+
+        def store(i: int) -> None:
             layer = torso_layer(subject.frame(i), subject.parsing(i), landmarks[i])
             write_picture(folder / f"{i:06d}.png", layer)
+
+        for _ in track(progress, "torso", ordered_map(store, range(subject.num_frames)), subject.num_frames):
+            pass
     partial = subject.folder / ".background.partial.png"
     write_picture(partial, background)
     partial.replace(subject.folder / "background.png")

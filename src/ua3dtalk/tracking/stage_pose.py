@@ -1,0 +1,171 @@
+"""The stage of ``prepare`` that finds the head's pose in every frame (DESIGN §5.3).
+
+Landmarks give a first pose, optical flow steadies it, and registration on the person's mean picture makes it true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from ua3dtalk.core.parallel import ordered_map
+from ua3dtalk.core.progress import Progress, track
+from ua3dtalk.media.video import VideoReader
+from ua3dtalk.subject.store import Subject
+from ua3dtalk.tracking.bundle import Bundle, fit_bundle, refit_shape, solve_poses
+from ua3dtalk.tracking.flow import measure_flow
+from ua3dtalk.tracking.head_surface import HeadSurface, unwrap
+from ua3dtalk.tracking.person import PersonMask
+from ua3dtalk.tracking.pose import (
+    Observations,
+    TrackedPoints,
+    flow_error_px,
+    refine_poses,
+    reprojection_px,
+    tracks_px,
+)
+from ua3dtalk.tracking.prepare_config import PrepareConfig
+from ua3dtalk.tracking.projection import Poses, pixels_of
+from ua3dtalk.tracking.registration import Registration, Tracks, rigid_region
+from ua3dtalk.tracking.stage_io import load_arrays, save_arrays
+from ua3dtalk.tracking.structure import fit_structure
+from ua3dtalk.tracking.topology import front_of_rigid, mean_face, rigid_vertices
+
+Outcome = tuple[list[str], dict[str, Any]]
+BUNDLE_FRAMES = 160
+HOLD_OUT_EVERY = 5
+MEAN_FRAMES, MASK_FRAMES = 60, 20
+"""Frames that the mean picture and the person's outline in it are made of."""
+LEAST_FEATURES = 25
+"""With fewer, registration says less than landmarks do."""
+RESOLUTION_PER_M = (300.0, 1400.0)
+ALTERNATIONS = 2
+"""Poses and the landmarks' shape are fitted in turn this often."""
+
+
+@dataclass(frozen=True)
+class _Fit:
+    poses: Poses
+    bundle: Bundle
+    tracked: TrackedPoints | None = None
+
+
+def run_pose(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
+    """Focal length, head shape and the pose of every frame."""
+    arrays = load_arrays(subject.folder / "landmarks.npz")
+    valid = arrays["valid"]
+    rigid = rigid_vertices()
+    points = np.ascontiguousarray(arrays["landmarks"][:, rigid, :2].astype(np.float64))
+    centre, side = _optics(subject)
+    unit = 512 / max(subject.width, subject.height)
+    chosen = _spread(np.flatnonzero(valid), BUNDLE_FRAMES)
+    bundle = fit_bundle(points[chosen], mean_face().vertices[rigid], centre, unit, side, config.bundle)
+    start = solve_poses(points, bundle.shape, bundle.focal, centre)
+    where = pixels_of(start, bundle.shape, bundle.focal, centre)
+    flow = np.array(list(measure_flow(_grey_frames(subject, progress), where, front_of_rigid())))
+    held_out = np.arange(len(rigid)) % HOLD_OUT_EVERY == 0
+    fitted = flow.copy()
+    fitted[:, held_out] = np.nan
+    seen = Observations(points, valid, fitted, centre, unit)
+    steady = _Fit(refine_poses(start, bundle, seen, config.pose), bundle)
+    fit = _registered(subject, steady, seen, chosen, config, progress)
+    poses, bundle, tracked = fit.poses, fit.bundle, fit.tracked
+    judged = Observations(points, valid, flow, centre, unit)
+    save_arrays(
+        subject.folder / "pose.npz",
+        rotations=poses.rotations,
+        translations=poses.translations,
+        shape=bundle.shape,
+        focal=np.array(bundle.focal),
+        centre=centre,
+    )
+    facts = {
+        "focal_px": round(bundle.focal, 2),
+        "focal_over_source_side": round(bundle.focal / side, 3),
+        "reprojection_px_at_512": round(reprojection_px(poses, bundle, judged), 3),
+        "tracked_points": 0 if tracked is None else round(float(tracked.weights.sum()), 1),
+        "tracked_points_px_at_512": None if tracked is None else round(tracks_px(poses, bundle, seen, tracked), 3),
+        "flow_error_px_at_512": round(flow_error_px(poses, bundle, judged, held_out), 3),
+        "flow_error_landmarks_only_px_at_512": round(flow_error_px(start, bundle, judged, held_out), 3),
+        "shape_offset_mm": round(
+            float(np.linalg.norm(bundle.shape - mean_face().vertices[rigid], axis=1).mean() * 1000), 2
+        ),
+    }
+    return ["pose.npz"], facts
+
+
+def _optics(subject: Subject) -> tuple[Float64[np.ndarray, " 2"], float]:
+    """Principal point and the longer side of the whole source picture, both in stored pixels."""
+    box = subject.facts("frames")["box"]
+    scale = box["out_width"] / box["width"]
+    centre = np.array(
+        [(box["source_width"] / 2 - box["left"]) * scale, (box["source_height"] / 2 - box["top"]) * scale]
+    )
+    return centre, max(box["source_width"], box["source_height"]) * scale
+
+
+def _spread(frames: np.ndarray, count: int) -> np.ndarray:
+    """At most ``count`` of the frames, evenly spread."""
+    return frames[np.unique(np.linspace(0, len(frames) - 1, count).astype(int))]
+
+
+def _registered(
+    subject: Subject, fit: _Fit, seen: Observations, chosen: np.ndarray, config: PrepareConfig, progress: Progress
+) -> _Fit:
+    """Poses and shape made true by material points of the head; unchanged where it shows too little texture.
+
+    Two rounds: the mean picture of the second is sharper, since it is made with the poses of the first.
+    """
+    vertices, rigid = mean_face().vertices, rigid_vertices()
+    per_m = float(np.median(fit.bundle.focal / fit.poses.translations[:, 2]))
+    surface = HeadSurface(vertices, float(np.clip(per_m, *RESOLUTION_PER_M)))
+    registration = Registration(surface, lambda t: _grey(subject, t), fit.bundle.focal, seen.centre)
+    frames = np.flatnonzero(seen.valid)
+    allowed = rigid_region(surface, vertices, _person(subject, registration, fit.poses, _spread(frames, MASK_FRAMES)))
+    for name in ("registration", "registration again"):
+        mean = registration.mean_picture(fit.poses, _spread(frames, MEAN_FRAMES).tolist())
+        features = registration.features(mean, allowed)
+        if len(features) < LEAST_FEATURES:
+            return fit
+        pixels = np.full((len(fit.poses), len(features), 2), np.nan)
+        found = registration.follow(fit.poses, mean, features, frames.tolist())
+        for t, where in track(progress, name, found, len(frames)):
+            pixels[t] = where
+        on_mesh = surface.on_mesh[tuple(features.round().astype(int).T[::-1])]
+        tracks = Tracks(pixels, surface.points(features), on_mesh)
+        structure = fit_structure(tracks, fit.poses, fit.bundle.focal, seen.centre, seen.unit)
+        tracked = TrackedPoints(pixels, structure.points, structure.weights)
+        poses, bundle = fit.poses, fit.bundle
+        for _ in range(ALTERNATIONS):
+            poses = refine_poses(poses, bundle, replace(seen, tracked=tracked), config.pose)
+            bundle = refit_shape(
+                seen.points[chosen], poses[chosen], bundle, vertices[rigid], seen.centre, seen.unit, config.bundle
+            )
+        fit = _Fit(poses, bundle, tracked)
+    return fit
+
+
+def _person(
+    subject: Subject, registration: Registration, poses: Poses, frames: np.ndarray
+) -> Float32[np.ndarray, "h w"]:
+    """Mean person probability on the head's surface."""
+    masks = []
+    with PersonMask() as model:
+        for t in frames.tolist():
+            where = registration.in_frame(poses, t)
+            masks.append(unwrap(model.detect(subject.frame(t)), where))
+    return np.asarray(np.mean(masks, axis=0), np.float32)
+
+
+def _grey(subject: Subject, t: int) -> np.ndarray:
+    return cv2.cvtColor(subject.frame(t), cv2.COLOR_RGB2GRAY)
+
+
+def _grey_frames(subject: Subject, progress: Progress) -> Iterator[np.ndarray]:
+    frames = ordered_map(lambda t: _grey(subject, t), range(subject.num_frames), workers=1)
+    yield from track(progress, "head pose", frames, subject.num_frames)
