@@ -3,13 +3,14 @@
 Each clip has a constant offset of its own, which is estimated from the whole clip. Then every window of 3 s (one every
 half second) is scored with its sound moved by every whole number of frames from -8 to 8; a window counts as right where
 the offset found is within one frame of the clip's own plus the planted one. The window's sound may reach beyond the
-window, as in a longer video. Weights of the lip columns come from clips of other speakers, none of which the content
-prior was trained on. Clips that it was trained on are reported apart: they flatter it.
+window, as in a longer video. Every person is judged by a content prior and by weights of the lip columns that come from
+the clips of other people.
 
 Clips are left out, and named, by criteria that do not know the answer: no sound, less than 1 s of speech, a face in
-less than nine tenths of the frames, less than 4.5 s, or an own offset that `priors.offset` does not believe.
+less than nine tenths of the frames, less than 4.5 s, or an own offset that `priors.offset` does not believe. They still
+train the priors of the others, with little weight where the offset is not believed.
 
-Run: python benchmarks/sync.py CLIPS... --cache FOLDER [--json] [--min-voiced 0.5]
+Run: python benchmarks/sync.py [PERSON=]CLIP... --cache FOLDER [--json] [--min-voiced 0.5]
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import argparse
 import json
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -30,14 +30,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Silent
 from ua3dtalk.evaluation.expression_features import lip_vector
 from ua3dtalk.evaluation.lip_expert import WINDOW_FRAMES, LipSync, lip_sync
-from ua3dtalk.media.audio import read_audio
-from ua3dtalk.media.video import VideoReader
-from ua3dtalk.priors.content import ContentPrior, voice_activity
-from ua3dtalk.priors.offset import correlation, find_offset
+from ua3dtalk.priors.content import voice_activity
+from ua3dtalk.priors.content_training import ContentConfig, HeldOut, train_held_out
+from ua3dtalk.priors.offset import correlation
 from ua3dtalk.priors.speech_features import PhoneEncoder
-from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
+from ua3dtalk.recipes.content_clips import load_clip, person_and_path
 from ua3dtalk.tracking.normalised import normalised_points
 
 DELAYS = range(-8, 9)
@@ -46,7 +46,6 @@ STEP = 12
 TOLERANCE = 1.0
 MIN_FRAMES = 112
 MIN_VOICED_S = 1.0
-MIN_FACES = 0.9
 MIN_R = 0.2
 """Columns that are predicted worse than this on other speakers are not compared."""
 LONG_FRAMES = 500
@@ -59,9 +58,8 @@ class Clip:
 
     name: str
     speaker: str
-    trained_on: bool
     lips: np.ndarray
-    """[t, 14], NaN without a face."""
+    """[t, 14]"""
     predicted: np.ndarray
     """[n, 14] at 50 Hz."""
     voiced: np.ndarray
@@ -70,60 +68,46 @@ class Clip:
     """[14] correlation of predicted and seen lips at the own offset."""
 
 
-def landmarks_of(path: Path, cache: Path) -> np.ndarray:
-    """[t, 478, 3], NaN without a face; found once and kept."""
-    kept = cache / f"{path.stem}.npy"
-    if not kept.exists():
-        nothing = np.full((478, 3), np.nan, np.float32)
-        with FaceMeshLandmarks() as detector:
-            found = [detector.detect(frame) for frame in VideoReader(path)]
-        cache.mkdir(parents=True, exist_ok=True)
-        np.save(kept, np.stack([nothing if points is None else points for points in found]))
-    return np.load(kept, allow_pickle=False)
+def load_clips(named: list[str], cache: Path) -> tuple[list[Clip], dict[str, str]]:
+    """The clips, each predicted by a prior that does not know the person; and why others are left out."""
+    found, left_out = [], {}
+    for person, path in map(person_and_path, named):
+        try:
+            found.append(load_clip(path, person, whole=True, cache=cache))
+        except UserError as error:
+            left_out[path.stem] = error.what
+    _, held_out, _ = train_held_out(found, ContentConfig(), PhoneEncoder(), Silent())
+    clips = []
+    for one in held_out:
+        count, offset = len(one.targets), one.offset
+        voiced = voice_activity(one.speech, count)
+        if voiced.sum() / 25 < MIN_VOICED_S:
+            left_out[one.source.name] = f"{voiced.sum() / 25:.1f} s of speech"
+        elif count < MIN_FRAMES:
+            left_out[one.source.name] = f"{count / 25:.1f} s long"
+        elif not offset.accepted:
+            left_out[one.source.name] = f"own offset not believed (r {offset.peak:.2f}, rival {offset.rival:.2f})"
+        else:
+            clips.append(measured(one, voiced))
+    return clips, left_out
 
 
-def load_clip(path: Path, cache: Path, prior: ContentPrior) -> Clip | str:
-    """The clip, or why it is left out."""
-    reader = VideoReader(path)
-    try:
-        audio, _ = read_audio(path, start_s=reader.start_s)
-        landmarks = landmarks_of(path, cache)
-    except UserError as error:
-        return error.what.replace(f"{path} ", "")
-    count = len(landmarks)
-    seen = np.isfinite(landmarks[:, 0, 0])
-    if seen.mean() < MIN_FACES:
-        return f"a face in {seen.mean():.0%} of the frames"
-    audio = np.pad(audio, (0, max(0, count * 640 - len(audio))))[: count * 640]
-    speech = PhoneEncoder().encode(audio)
-    voiced = voice_activity(speech, count)
-    if voiced.sum() / 25 < MIN_VOICED_S:
-        return f"{voiced.sum() / 25:.1f} s of speech"
-    if count < MIN_FRAMES:
-        return f"{count / 25:.1f} s long"
-    lips = np.full((count, 14), np.nan)
-    lips[seen] = [lip_vector(normalised_points(points)) for points in landmarks[seen]]
-    predicted = prior.predict(speech, np.arange(2 * count) / 50)
-    steady = np.stack([np.interp(np.arange(count), np.flatnonzero(seen), column[seen]) for column in lips.T], 1)
-    offset = find_offset(predicted, steady - steady.mean(0))
-    if not offset.accepted:
-        return f"own offset not believed (r {offset.peak:.2f}, rival {offset.rival:.2f})"
-    index = np.round((np.arange(count) + offset.frames) * 2).astype(int)
-    inside = (index >= 0) & (index < len(predicted))
+def measured(one: HeldOut, voiced: np.ndarray) -> Clip:
+    count = len(one.targets)
+    there = one.predicted((np.arange(count) + one.offset.frames) / 25)
     return Clip(
-        name=path.stem,
-        speaker=re.sub(r"^hdtf_", "", path.stem).split("_")[0].rstrip("0123456789"),
-        trained_on=path.stem in {row["name"] for row in prior.facts["clips"]},
-        lips=lips,
-        predicted=predicted,
+        name=one.source.name,
+        speaker=one.source.speaker,
+        lips=one.targets,
+        predicted=one.predicted(np.arange(int(one.speech.num_audio_frames / 2)) / 50),
         voiced=voiced,
-        column_r=np.array([correlation(predicted[index[inside], c], steady[inside, c]) for c in range(14)]),
+        column_r=np.array([correlation(there[:, c], one.targets[:, c]) for c in range(14)]),
     )
 
 
 def weights_without(speaker: str | None, clips: list[Clip]) -> dict[int, float]:
-    """Mean correlation of each column over the other speakers that the prior does not know."""
-    others = [clip for clip in clips if not clip.trained_on and clip.speaker != speaker]
+    """Mean correlation of each column over the other speakers."""
+    others = [clip for clip in clips if clip.speaker != speaker]
     mean = np.average([c.column_r for c in others], axis=0, weights=[min(len(c.lips), LONG_FRAMES) for c in others])
     return {column: round(float(r), 2) for column, r in enumerate(mean) if r >= MIN_R}
 
@@ -145,7 +129,6 @@ def measure(clip: Clip, weights: dict[int, float], min_voiced: float) -> dict[st
     return {
         "clip": clip.name,
         "speaker": clip.speaker,
-        "trained_on": clip.trained_on,
         "seconds": round(len(clip.lips) / 25, 1),
         "own_offset_frames": whole.offset_frames,
         "confidence": round(whole.confidence, 3),
@@ -211,13 +194,13 @@ def cost_ms(clip: Clip, weights: dict[int, float]) -> dict[str, float]:
 
 
 def show(results: dict) -> None:
-    head = f"{'clip':28s} {'trained':7s} {'own':>5s} {'windows':>7s} {'found':>6s} {'silent':>6s} {'in speech':>9s}"
+    head = f"{'clip':28s} {'own':>5s} {'windows':>7s} {'found':>6s} {'silent':>6s} {'in speech':>9s}"
     sys.stdout.write(head + "  confidence  distance  voiced  failed (voiced there)\n")
     for row in results["rows"]:
         speech = "-" if row["found_in_speech"] is None else f"{row['found_in_speech']:.3f}"
         failed = f"{row['failed_windows']} ({row['voiced_where_failed']})" if row["failed_windows"] else "0"
         sys.stdout.write(
-            f"{row['clip']:28s} {'yes' if row['trained_on'] else '':7s} {row['own_offset_frames']:5.1f} "
+            f"{row['clip']:28s} {row['own_offset_frames']:5.1f} "
             f"{row['windows']:7d} {row['found']:6.3f} {row['silent_windows']:6d} {speech:>9s}  "
             f"{row['confidence']:10.3f} {row['distance']:9.3f} {row['voiced']:7.2f}  {failed}\n"
         )
@@ -225,26 +208,22 @@ def show(results: dict) -> None:
         sys.stdout.write(f"{row}\n")
     for name, why in results["left_out"].items():
         sys.stdout.write(f"left out: {name}: {why}\n")
-    sys.stdout.write(f"weights over all unknown speakers: {results['weights']}\ncost, ms: {results['cost_ms']}\n")
+    sys.stdout.write(f"weights over all speakers: {results['weights']}\ncost, ms: {results['cost_ms']}\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("clips", nargs="+")
     parser.add_argument("--cache", type=Path, required=True, help="folder that keeps the landmarks")
     parser.add_argument("--min-voiced", type=float, default=0.5, help="share of speech below which a window is silent")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     arguments = parser.parse_args()
-    prior = ContentPrior.load()
-    loaded = {path.stem: load_clip(path, arguments.cache, prior) for path in sorted(arguments.clips)}
-    clips = [clip for clip in loaded.values() if isinstance(clip, Clip)]
-    clips.sort(key=lambda clip: (clip.trained_on, clip.name))
+    clips, left_out = load_clips(arguments.clips, arguments.cache)
     rows = [measure(clip, weights_without(clip.speaker, clips), arguments.min_voiced) for clip in clips]
-    unknown, known = ([r for r in rows if r["trained_on"] == flag] for flag in (False, True))
     results = {
         "rows": rows,
-        "totals": [total(unknown, "unknown speakers"), total(known, "trained on"), total(rows, "all")],
-        "left_out": {name: why for name, why in loaded.items() if isinstance(why, str)},
+        "totals": [total(rows, "all")],
+        "left_out": left_out,
         "weights": weights_without(None, clips),
         "cost_ms": cost_ms(clips[0], weights_without(None, clips)),
         "machine": platform.processor() or platform.machine(),

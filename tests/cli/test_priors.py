@@ -16,7 +16,7 @@ from ua3dtalk.core.checkpoint import save_tensors
 def test_what_comes_with_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["priors", "show"]) == 0
     text = capsys.readouterr().out
-    assert "content (lip expert)\n  trained on  18 speakers" in text
+    assert "content (lip expert)\n  trained on  22 speakers" in text
     assert main(["priors", "show", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["priors"]
     assert {"name", "trained_on", "figures"} == set(rows[0])

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from made_speaker import made_opening, made_speech, made_subject, made_track
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.content import SHIPPED, ContentPrior, voice_activity
-from ua3dtalk.priors.content_training import ContentClip, ContentConfig, clip_from_subject, train_content
-from ua3dtalk.priors.context import CONTEXT_SIZE, apply_to_context, phone_context
+from ua3dtalk.priors.content_training import ContentClip, ContentConfig, train_content
+from ua3dtalk.priors.context import CONTEXT_SIZE, LOUDNESS_STEPS, STEPS, apply_to_context, phone_context
 from ua3dtalk.priors.lip_targets import lip_shapes, project
 from ua3dtalk.priors.offset import find_offset
 from ua3dtalk.priors.person import agreement, amplitude_gain, make_folds, map_weights
@@ -44,9 +45,22 @@ def test_context_blocks_agree_with_one_piece() -> None:
 def test_context_is_centred() -> None:
     phones = np.zeros((301, 42), np.float32)
     phones[150, 7] = 1
-    speech = SpeechFeatures(phones, np.zeros((301, 80), np.float32), encoder="x")
-    row = phone_context(speech, np.array([1.5]))[0, :-1].reshape(29, 42)
-    assert row[:, 7].argmax() == 14
+    speech = SpeechFeatures(phones, np.zeros((301, 80), np.float32), np.zeros((301, 9), np.float32), encoder="x")
+    row = phone_context(speech, np.array([1.5]))[0, : STEPS * 42].reshape(STEPS, 42)
+    assert row[:, 7].argmax() == STEPS // 2
+
+
+def test_loudness_is_centred_and_knows_no_level() -> None:
+    mel = np.full((301, 80), -8.0, np.float32)
+    mel[150] = -4
+    phones = np.full((301, 42), 1 / 42, np.float32)
+    voice = np.zeros((301, 9), np.float32)
+    rows = [
+        phone_context(SpeechFeatures(phones, mel + louder, voice, encoder="x"), np.array([1.5]))[0, STEPS * 42 : -1]
+        for louder in (0.0, 3.0)
+    ]
+    assert len(rows[0]) == LOUDNESS_STEPS and rows[0].argmax() == LOUDNESS_STEPS // 2
+    np.testing.assert_allclose(rows[0], rows[1], atol=1e-4)
 
 
 def test_folds_cover_all_frames_and_keep_away() -> None:
@@ -105,7 +119,7 @@ def test_the_shipped_prior_knows_vowels_and_bilabials() -> None:
     features = prior.features(speech, voice_activity(speech, 1000))
     assert features.shape == (1000, 64) and np.isfinite(features).all()
     with pytest.raises(UserError, match="other"):
-        prior.predict(SpeechFeatures(speech.phones, speech.mel, encoder="other"), np.zeros(1))
+        prior.predict(SpeechFeatures(speech.phones, speech.mel, speech.voice, encoder="other"), np.zeros(1))
 
 
 class Canned:
@@ -128,7 +142,7 @@ def test_training_finds_offsets_and_weights() -> None:
         shapes = lip_shapes(made_track(made_opening(speech, 25 * 24, late), seed=i).head_points.astype(np.float64))
         audio = np.zeros(16000 * (24 + i), np.float32)
         clips.append(ContentClip(name=str(i), speaker=str(i), audio=audio, shapes=shapes))
-    prior = train_content(clips, config=ContentConfig(speeds=(), rounds=3), encoder=Canned(known))
+    prior = train_content(clips, config=ContentConfig(rounds=3), encoder=Canned(known))
     found = [row["offset_frames"] for row in prior.facts["clips"]]
     np.testing.assert_allclose(found, [0, 2, -3, 0], atol=1)
     assert prior.facts["unseen_speaker_opening_r"] > 0.7
@@ -146,7 +160,6 @@ def test_speech_stage_corrects_the_offset(tmp_path: Path, monkeypatch: pytest.Mo
     np.testing.assert_allclose(
         subject.speech().phones[100], speech.phones[100 + round(4 * facts["offset_frames"])], atol=1e-6
     )
-    assert clip_from_subject(subject).shapes.shape == (740, 82)
 
 
 @pytest.mark.parametrize("audio", [None, np.zeros(16000, np.float32)])
@@ -155,6 +168,13 @@ def test_no_sound_is_a_fact_not_a_crash(tmp_path: Path, audio: np.ndarray | None
     run_speech_stage(subject)
     assert subject.facts("speech")["speech"] == "none"
     assert not (tmp_path / "speech.npz").exists()
+
+
+def test_weights_of_an_older_version_are_refused_by_name() -> None:
+    prior = ContentPrior.load()
+    tensors = prior.tensors() | {"weights": torch.zeros(1219, 14)}
+    with pytest.raises(UserError, match="1219 inputs"):
+        ContentPrior.from_tensors(tensors, prior.encoder, {})
 
 
 def test_lip_targets_are_about_the_mean() -> None:

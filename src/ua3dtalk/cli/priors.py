@@ -19,21 +19,25 @@ PRIORS_FILE = "priors.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainContent(Command):
-    """Train the content prior (speech to the lips of an average speaker) on subjects of three people or more."""
+    """Train the content prior (speech to the lips of an average speaker) on clips of three people or more."""
 
-    subjects: Positional[Annotated[tuple[Path, ...], arg(metavar="SUBJECT...")]]
-    """Subject folders; each counts as a speaker of its own."""
+    clips: Positional[Annotated[tuple[str, ...], arg(metavar="[PERSON=]CLIP...")]]
+    """Subject folders (their training frames) or videos; PERSON= before clips of the same person."""
     out: Annotated[Path, arg(metavar="PRIOR.safetensors")]
     """The weights to write."""
 
     def run(self, progress: Progress) -> Report:
         out = output_file(self.out, ".safetensors", "--out")
-        for subject in self.subjects:
-            existing_folder(subject, "the subject", "subject.json", "prepare VIDEO --out SUBJECT")
-        from ua3dtalk.priors.content_training import clip_from_subject, train_content
-        from ua3dtalk.subject.store import Subject
+        from ua3dtalk.priors.content_training import train_content
+        from ua3dtalk.recipes.content_clips import load_clip, person_and_path
 
-        clips = [clip_from_subject(Subject.open(subject)) for subject in self.subjects]
+        named = [person_and_path(clip) for clip in self.clips]
+        for _, path in named:
+            if path.is_dir():
+                existing_folder(path, "the subject", "subject.json", "prepare VIDEO --out SUBJECT")
+            else:
+                existing_file(path, "the clip")
+        clips = [load_clip(path, person) for person, path in track(progress, "content: lips", named)]
         facts = train_content(clips, out, progress=progress).facts
         return Report(f"{table(facts)}\nThe content prior is {out}.", facts)
 
@@ -43,7 +47,7 @@ class TrainEmotion(Command):
     """Train the emotion teacher on acted speech, and measure it on speakers it has not heard."""
 
     table: Positional[Annotated[Path, arg(metavar="TABLE.csv")]]
-    """Recordings: a CSV with the columns file, speaker, label; one label must be neutral."""
+    """Recordings: a CSV with the columns file, speaker, label (one must be neutral) and, if known, intensity (0 to 1)."""
     out: Annotated[Path, arg(metavar="TEACHER.safetensors")]
     """The weights to write."""
     seed: int = 0
@@ -56,7 +60,12 @@ class TrainEmotion(Command):
         from ua3dtalk.priors.emotion_training import EmotionConfig, Utterance, train_emotion
 
         utterances = [
-            Utterance(speaker=recording.speaker, label=recording.label, audio=read_audio(recording.file)[0])
+            Utterance(
+                speaker=recording.speaker,
+                label=recording.label,
+                audio=read_audio(recording.file)[0],
+                intensity=recording.intensity,
+            )
             for recording in track(progress, "emotion: reading", recordings)
         ]
         facts = train_emotion(utterances, out, EmotionConfig(seed=self.seed), progress=progress).facts

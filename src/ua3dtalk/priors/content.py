@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from ua3dtalk.core.checkpoint import load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.priors.context import apply_to_context
+from ua3dtalk.priors.context import CONTEXT_SIZE, apply_to_context
 from ua3dtalk.priors.lip_targets import OPENING_COLUMN, WIDTH_COLUMN
 from ua3dtalk.priors.phone_posteriors import silence_columns
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -29,7 +29,7 @@ FEATURE_COLUMNS = (OPENING_COLUMN, WIDTH_COLUMN, 0, 1, 2, 3, 4, 5, 6)
 class ContentPrior:
     """Ridge weights from phones to lips, with the scale of its features."""
 
-    weights: Float32[np.ndarray, "1219 14"]
+    weights: Float32[np.ndarray, "898 14"]
     """From ``phone_context`` to 12 lip components, opening and width."""
     basis: Float32[np.ndarray, "12 80"]
     """Lip components: rows over x, y of the 40 lip points."""
@@ -72,7 +72,16 @@ class ContentPrior:
 
     @staticmethod
     def from_tensors(tensors: dict[str, torch.Tensor], encoder: str, facts: dict[str, Any]) -> ContentPrior:
-        """The inverse of ``tensors``."""
+        """The inverse of ``tensors``.
+
+        Raises:
+            UserError: weights of an older version, which heard the sound in another way.
+        """
+        if len(tensors["weights"]) != CONTEXT_SIZE:
+            raise UserError(
+                f"The content prior has {len(tensors['weights'])} inputs, this version has {CONTEXT_SIZE}.",
+                "Fit the priors again (`ua3dtalk prepare`), or train the content prior again.",
+            )
         return ContentPrior(**{name: tensor.numpy() for name, tensor in tensors.items()}, encoder=encoder, facts=facts)
 
     @staticmethod

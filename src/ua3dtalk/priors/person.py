@@ -28,7 +28,7 @@ OPENING_COLUMN = NUM_LOWER - 1
 class PersonContent:
     """Fitted weights and what was measured out of fold."""
 
-    weights: Float32[np.ndarray, "1219 13"]
+    weights: Float32[np.ndarray, "898 13"]
     """From ``phone_context`` to ``TrackData.lower``, before the gain."""
     gain: Float32[np.ndarray, "13 13"]
     """Correction of amplitude and agreement with the opening, about ``centre``: rows in, columns out."""
