@@ -12,6 +12,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest
+import soundfile
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -35,3 +37,30 @@ def shared() -> Path:
 def rng() -> np.random.Generator:
     """A seeded numpy generator."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def small_avatar(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder with an actor of ten seconds, ``subject``, ``avatar`` of a few steps and ``speech.wav``; read-only.
+
+    Worker processes share it: the first one makes it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "small-avatar"
+    with FileLock(f"{root}.lock"):
+        if not (root / "speech.wav").exists():
+            _make_small_avatar(root)
+    return root
+
+
+def _make_small_avatar(root: Path) -> None:
+    from ua3dtalk.cli.main import main
+    from ua3dtalk.subject.actor.config import ActorConfig, Cue
+    from ua3dtalk.subject.actor.generate import EMOTION_NAME, VIDEO_NAME, generate_actor, synthesize_voice
+
+    plan = (Cue(label="neutral", intensity=0.0, seconds=5.0), Cue(label="happy", intensity=1.0, seconds=5.0))
+    generate_actor(root / "actor", ActorConfig(size=128, plan=plan))
+    labels = str(root / "actor" / EMOTION_NAME)
+    assert main(["prepare", str(root / "actor" / VIDEO_NAME), "--out", str(root / "subject"), "--labels", labels]) == 0
+    assert main(["train", str(root / "subject"), "--out", str(root / "avatar"), "--max-steps", "40"]) == 0
+    soundfile.write(root / "speech.wav", synthesize_voice("happy", 1.0, 2.0).audio, 16000)

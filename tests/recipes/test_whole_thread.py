@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import av
@@ -13,20 +14,15 @@ import soundfile
 from ua3dtalk.cli.main import main
 from ua3dtalk.media.ply import read_ply
 from ua3dtalk.media.video import VideoWriter
-from ua3dtalk.subject.actor.config import ActorConfig, Cue
-from ua3dtalk.subject.actor.generate import EMOTION_NAME, VIDEO_NAME, generate_actor, synthesize_voice
+from ua3dtalk.subject.actor.generate import VIDEO_NAME
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an actor, a subject, an avatar of a few steps, and new speech."""
+def work(small_avatar: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared avatar under names of our own, beside which results may be written."""
     root = tmp_path_factory.mktemp("thread")
-    plan = (Cue(label="neutral", intensity=0.0, seconds=5.0), Cue(label="happy", intensity=1.0, seconds=5.0))
-    generate_actor(root / "actor", ActorConfig(size=128, plan=plan))
-    labels = str(root / "actor" / EMOTION_NAME)
-    assert main(["prepare", str(root / "actor" / VIDEO_NAME), "--out", str(root / "subject"), "--labels", labels]) == 0
-    assert main(["train", str(root / "subject"), "--out", str(root / "avatar"), "--max-steps", "40"]) == 0
-    soundfile.write(root / "speech.wav", synthesize_voice("happy", 1.0, 2.0).audio, 16000)
+    for source in small_avatar.iterdir():
+        (root / source.name).symlink_to(source)
     return root
 
 
@@ -80,16 +76,14 @@ def test_silent_speech_is_refused(work: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_an_altered_avatar_is_refused(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = work / "avatar" / "face.safetensors"
-    whole = path.read_bytes()
-    try:
-        path.write_bytes(whole[:-4] + b"\x01\x02\x03\x04")
-        out = tmp_path / "talk.mp4"
-        assert main(["synthesize", str(work / "avatar"), "--audio", str(work / "speech.wav"), "--out", str(out)]) == 2
-        assert "face.safetensors was altered" in capsys.readouterr().err
-        assert not out.exists()
-    finally:
-        path.write_bytes(whole)
+    avatar = tmp_path / "avatar"
+    shutil.copytree(work / "avatar", avatar)
+    path = avatar / "face.safetensors"
+    path.write_bytes(path.read_bytes()[:-4] + b"\x01\x02\x03\x04")
+    out = tmp_path / "talk.mp4"
+    assert main(["synthesize", str(avatar), "--audio", str(work / "speech.wav"), "--out", str(out)]) == 2
+    assert "face.safetensors was altered" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_video_without_sound_is_prepared_but_not_trained_on(

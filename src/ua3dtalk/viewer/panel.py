@@ -11,6 +11,7 @@ import viser
 from ua3dtalk.avatar.avatar import ORDER
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.speech_features import SpeechEncoder
+from ua3dtalk.synthesis.options import AUTO
 from ua3dtalk.viewer.errands import Errands
 from ua3dtalk.viewer.scene import COLOURS, Look
 from ua3dtalk.viewer.session import Session, Shot
@@ -18,6 +19,7 @@ from ua3dtalk.viewer.sound import clock_html, sound_html
 from ua3dtalk.viewer.speech import inside, load_speech, load_upload, plain_name
 
 SPLATS, RENDERED = "splats", "rendered"
+TIMELINE = "timeline"
 _SLIDER_EVERY = 5
 _REST = "No speech: the head rests. Load a recording to let it talk."
 
@@ -79,6 +81,8 @@ class Panel:
         self._position.max = max(1, session.player.num_frames - 1)
         self._sound.content = sound_html(session.speech.samples)
         self._timeline.value = session.timeline
+        if self._emotion.value == TIMELINE:
+            self._emotion.value = AUTO
 
     def later(self, kind: str, event: Any, do: Callable[[], None]) -> None:
         """Do something in turn; a user's error is shown in the window that asked."""
@@ -172,32 +176,32 @@ class Panel:
 
     def _add_emotion(self) -> None:
         gui, session = self._gui, self._session
-        names = ("auto", *session.labels)
-        label = gui.add_dropdown("Emotion", names, initial_value="auto", hint="auto takes it from the voice.")
+        names = (AUTO, *session.labels, TIMELINE)
+        self._emotion = gui.add_dropdown(
+            "Emotion", names, initial_value=AUTO, hint="auto: from the voice. timeline: from the lines below."
+        )
         intensity = gui.add_slider("Intensity", 0.0, 1.0, 0.05, 1.0)
         self._timeline = gui.add_text("Timeline", "", multiline=True, hint="What is felt when; edit it and apply.")
         apply = gui.add_button("Apply the timeline", color="gray", icon=viser.Icon.TIMELINE)
 
-        def feel(event: Any) -> None:
-            if event.client_id is None:
+        def follow() -> None:
+            session.follow(self._timeline.value)
+            self._emotion.value = TIMELINE
+
+        def feel() -> None:
+            if self._emotion.value == TIMELINE:
+                follow()
                 return
+            session.feel(self._emotion.value, float(intensity.value))
+            self._timeline.value = session.timeline
 
-            def do() -> None:
-                session.feel(label.value, float(intensity.value))
-                self._timeline.value = session.timeline
+        def chosen(event: Any) -> None:
+            if event.client_id is not None:  # the user's hand, not our own
+                self.later("emotion", event, feel)
 
-            self.later("emotion", event, do)
-
-        label.on_update(feel)
-        intensity.on_update(feel)
-
-        @apply.on_click
-        def _(event: Any) -> None:
-            def do() -> None:
-                session.follow(self._timeline.value)
-                label.value = "auto"
-
-            self.later("emotion", event, do)
+        self._emotion.on_update(chosen)
+        intensity.on_update(chosen)
+        apply.on_click(lambda event: self.later("emotion", event, follow))
 
     def _add_view(self) -> None:
         gui, session = self._gui, self._session
@@ -225,7 +229,7 @@ class Panel:
 
         for control in (colour, points, torso, *layers.values()):
             control.on_update(look)
-        moves.on_update(lambda event: self.later("emotion", event, lambda: session.move(moves.value)))
+        moves.on_update(lambda event: self.later("pose", event, lambda: session.move(moves.value)))
 
         @drawn.on_update
         def _(_: Any) -> None:

@@ -71,6 +71,8 @@ class ViewerServer:
         self._errands = Errands("viewer-errands")
         self._saver = VideoSaver(session, lambda number: number in self._server.get_clients())
         self._sent: deque[float] = deque(maxlen=120)
+        self.frames_sent = 0
+        """Since it was opened."""
         self._views: dict[int, bytes] = {}
         session.on_change = self._wake.set
         self._build(folder if is_loopback(host) else None, encoder)
@@ -152,7 +154,7 @@ class ViewerServer:
             wxyz=(0.0, 1.0, 0.0, 0.0),
             position=centre,
         )
-        self._shown_torso = -2
+        self._shown_torso = -1
         self.panel = Panel(server.gui, self.session, encoder, self._errands, folder, self._wake.set)
         self._add_saving()
         self._add_camera()
@@ -240,18 +242,19 @@ class ViewerServer:
         words = None if rendered else self.session.words(shot)
         pose = self.session.head_pose(shot)
         torso = self.session.torso_index(shot)
+        behind = self.session.torso(torso) if not rendered and torso not in (-1, self._shown_torso) else None
         with self._server.atomic():
             if words is not None:
                 self._splats.buffer = words
                 self._head.wxyz = Rotation.from_matrix(pose[:3, :3]).as_quat()[[3, 0, 1, 2]]
                 self._head.position = pose[:3, 3]
-                if torso != self._shown_torso:
-                    self._shown_torso = torso
-                    if torso >= 0:
-                        self._torso.image = self.session.torso(torso)
+            if behind is not None:
+                self._torso.image = behind
+                self._shown_torso = torso
             self._torso.visible = not rendered and torso >= 0
             self._splats.visible = not rendered
             self._sent.append(time.monotonic())
+            self.frames_sent += 1
             self.panel.show_clock(shot, self.sent_fps)
         if not rendered and self._views:
             self._views.clear()

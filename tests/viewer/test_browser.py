@@ -1,0 +1,151 @@
+"""The viewer end to end: a real server, a real browser."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from ua3dtalk.avatar.avatar import Avatar
+from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.viewer.server import ViewerServer
+from ua3dtalk.viewer.session import Session
+from ua3dtalk.viewer.sound import AUDIO_ID, CLOCK_ID
+from ua3dtalk.viewer.speech import Speech
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+PATIENCE_MS = 60_000
+"""Drawing by software on a busy machine takes its time."""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def viewer(avatar: Avatar, speech: Speech, encoder: PhoneEncoder, small_avatar: Path) -> Iterator[ViewerServer]:
+    viewer = ViewerServer(Session(avatar, speech), encoder, port=0, folder=small_avatar)
+    yield viewer
+    viewer.close()
+
+
+@pytest.fixture(scope="module")
+def page(viewer: ViewerServer) -> Iterator[Page]:
+    arguments = [*SOFTWARE_GL, *(["--no-sandbox"] if os.getuid() == 0 else [])]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        page = browser.new_context(viewport={"width": 600, "height": 280}).new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(viewer.address)
+        page.wait_for_selector(f"#{CLOCK_ID}", state="attached")
+        until(lambda: seen(page).std() > 10)
+        yield page
+        browser.close()
+
+
+def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_MS / 1000) -> None:
+    """Wait for something that has no event."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def seen(page: Page) -> np.ndarray:
+    """The middle of the canvas, where the head is."""
+    box = page.locator("canvas").first.bounding_box()
+    assert box is not None
+    side = 0.5 * min(box["width"], box["height"])
+    x, y = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
+    shot = page.screenshot(clip={"x": x, "y": y, "width": side, "height": side})
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(float)
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a - b).mean())
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def audio(page: Page, what: str) -> float:
+    return float(page.evaluate(f"document.getElementById('{AUDIO_ID}').{what}"))
+
+
+def test_the_splats_are_drawn(page: Page) -> None:
+    whole = seen(page)
+    face = page.get_by_label("Face", exact=True)
+    face.click()
+    until(lambda: difference(seen(page), whole) > 8)
+    face.click()
+    until(lambda: difference(seen(page), whole) < 1)
+
+
+def test_the_emotion_moves_the_face(page: Page, viewer: ViewerServer) -> None:
+    choose(page, "Emotion", "neutral")
+    until(lambda: "neutral 1.00" in page.inner_text(f"#{CLOCK_ID}"))
+    calm = seen(page)
+    choose(page, "Emotion", "happy")
+    until(lambda: "happy 1.00" in page.inner_text(f"#{CLOCK_ID}"))
+    until(lambda: difference(seen(page), calm) > 0.2)
+
+
+def test_the_sound_runs_and_stops_with_the_picture(page: Page, viewer: ViewerServer) -> None:
+    page.get_by_role("button", name="Play").click()
+    until(lambda: audio(page, "currentTime") > 0.3 and not audio(page, "paused"))
+    page.get_by_role("button", name="Pause").click()
+    until(lambda: bool(audio(page, "paused")))
+    viewer.session.player.seek(10)
+    viewer.session.on_change()
+    until(lambda: abs(audio(page, "currentTime") - 10.5 / 25) < 0.01)
+    page.get_by_role("button", name="+1", exact=True).click()
+    until(lambda: abs(audio(page, "currentTime") - 11.5 / 25) < 0.01)
+
+
+def test_the_rendered_picture_is_much_like_the_splats(page: Page, viewer: ViewerServer) -> None:
+    splats = seen(page)
+    choose(page, "Drawn by", "rendered")
+    until(lambda: 0.01 < difference(seen(page), splats) < 12)
+    assert not viewer._splats.visible
+    choose(page, "Drawn by", "splats")
+    until(lambda: difference(seen(page), splats) < 1)
+
+
+def test_a_snapshot_is_a_marked_picture_of_the_view(page: Page) -> None:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Snapshot").click()
+    picture = Image.open(download.value.path())
+    assert "AI-generated" in picture.info["Comment"]  # type: ignore[operator]
+    assert np.asarray(picture).std() > 10
+
+
+def test_a_recording_is_dropped_and_a_page_is_refused(page: Page, viewer: ViewerServer, small_avatar: Path) -> None:
+    chooser = page.locator("input[type=file]")
+    chooser.set_input_files({"name": "page.html", "mimeType": "text/html", "buffer": b"<html>"})
+    page.get_by_text("page.html is not a sound or video file").wait_for()
+    sound = (small_avatar / "speech.wav").read_bytes()
+    chooser.set_input_files({"name": "dropped.wav", "mimeType": "audio/wav", "buffer": sound})
+    until(lambda: "dropped.wav" in page.inner_text(f"#{CLOCK_ID}"))
+    assert viewer.session.speech.name == "dropped.wav"
+
+
+def test_closing_the_windows_stops_the_work(page: Page, viewer: ViewerServer) -> None:
+    second = page.context.new_page()
+    second.goto(viewer.address)
+    until(lambda: viewer.windows == 2)
+    viewer.session.player.play()
+    second.close()
+    until(lambda: viewer.windows == 1)
+    assert viewer.session.player.playing
+    page.goto("about:blank")
+    until(lambda: viewer.windows == 0 and not viewer.session.player.playing)
+    assert viewer._views == {}
