@@ -26,6 +26,7 @@ from ua3dtalk.cli.prepare import Prepare
 from ua3dtalk.cli.priors import Show, TrainContent, TrainEmotion
 from ua3dtalk.cli.synthesize import Synthesize
 from ua3dtalk.cli.train import Train
+from ua3dtalk.cli.view import View
 from ua3dtalk.core.errors import UserError
 
 DONE, OURS, USAGE, STOPPED = 0, 1, 2, 130
@@ -45,6 +46,7 @@ Commands = Union[  # noqa: UP007 - built at run time, where `|` does not take An
     Annotated[EvaluateVideo, subcommand("evaluate-video")],
     Annotated[Ablate, subcommand("ablate")],
     Annotated[Export, subcommand("export")],
+    Annotated[View, subcommand("view")],
     Annotated[
         PriorsCommands,
         subcommand("priors", description="Train what is learnt from many speakers; show what a prior was trained on."),
