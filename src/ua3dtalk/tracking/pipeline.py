@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import file_sha256
@@ -11,8 +15,21 @@ from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.labels import read_emotion_csv
 from ua3dtalk.subject.store import SourceFacts, Subject
-from ua3dtalk.tracking import stage_face, stage_picture
+from ua3dtalk.tracking import stage_face, stage_picture, stage_pose
 from ua3dtalk.tracking.prepare_config import PrepareConfig
+from ua3dtalk.tracking.stage_picture import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStage:
+    """A stage that is ready to run."""
+
+    name: str
+    """One of ``subject.store.STAGES``."""
+    run: Callable[[Subject], Outcome]
+    """Does it and says what it wrote and found."""
+    settings: Mapping[str, Any]
+    """What its output depends on, besides the source and the stages before it."""
 
 
 def prepare(video: Path, out: Path, config: PrepareConfig, progress: Progress | None = None) -> Subject:
@@ -38,29 +55,48 @@ def prepare(video: Path, out: Path, config: PrepareConfig, progress: Progress | 
     if config.require_audio and not reader.facts.has_audio:
         raise UserError(f"{video} has no sound.", "Give a video with sound, or do without speech.")
     labels = tuple(read_emotion_csv(config.labels)) if config.labels else ()
+    source = SourceFacts(name=video.name, sha256=file_sha256(video), num_frames=0, width=0, height=0, labels=labels)
+    plan = [
+        PlannedStage(
+            name=name,
+            run=partial(run, reader=reader, config=config, progress=progress),
+            settings=config.settings_of(name),
+        )
+        for name, run in (
+            ("frames", stage_picture.run_frames),
+            ("landmarks", stage_face.run_landmarks),
+            ("pose", stage_pose.run_pose),
+            ("parsing", stage_picture.run_parsing),
+            ("expression", stage_face.run_expression),
+            ("layers", stage_picture.run_layers),
+            ("audio", stage_picture.run_audio),
+        )
+    ]
+    return run_stages(out, source, plan)
+
+
+def run_stages(out: Path, source: SourceFacts, plan: Sequence[PlannedStage]) -> Subject:
+    """Run the stages that have not finished with these settings.
+
+    Args:
+        out: The subject folder; made if need be.
+        source: What the subject is made of; a folder that was made of something else is begun anew.
+        plan: The stages, in order.
+
+    Raises:
+        UserError: a stage refuses; what this call made is removed again.
+    """
     existed = out.exists()
     _check_target(out)
-    subject = _open_or_create(
-        out, SourceFacts(name=video.name, sha256=file_sha256(video), num_frames=0, width=0, height=0, labels=labels)
-    )
-    stages = (
-        ("frames", stage_picture.run_frames),
-        ("landmarks", stage_face.run_landmarks),
-        ("pose", stage_face.run_pose),
-        ("parsing", stage_picture.run_parsing),
-        ("expression", stage_face.run_expression),
-        ("layers", stage_picture.run_layers),
-        ("audio", stage_picture.run_audio),
-    )
+    subject = _open_or_create(out, source)
     try:
-        for name, run in stages:
-            settings = config.settings_of(name)
-            if subject.stage_done(name, settings):
-                log.info("%s: already done", name)
+        for stage in plan:
+            if subject.stage_done(stage.name, stage.settings):
+                log.info("%s: already done", stage.name)
                 continue
-            subject.drop_stage(name)
-            files, facts = run(subject, reader, config, progress)
-            subject.finish_stage(name, files, facts, settings)
+            subject.drop_stage(stage.name)
+            files, facts = stage.run(subject)
+            subject.finish_stage(stage.name, files, facts, stage.settings)
     except UserError:
         if not existed:
             shutil.rmtree(out, ignore_errors=True)

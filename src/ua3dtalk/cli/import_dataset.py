@@ -1,0 +1,63 @@
+"""``ua3dtalk import``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from ua3dtalk.cli.command import Command, Report
+from ua3dtalk.cli.inputs import existing_file, output_folder
+from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import(Command):
+    """Make a subject of a folder that TalkingGaussian, ER-NeRF, RAD-NeRF or their kin prepared (docs/importing.md)."""
+
+    folder: Positional[Annotated[Path, arg(metavar="FOLDER")]]
+    """The folder that holds transforms_train.json, ori_imgs, parsing, torso_imgs, bc.jpg and aud.wav."""
+    out: Annotated[Path, arg(metavar="SUBJECT")]
+    """The subject folder to write; an unfinished one is gone on with."""
+    size: int = 512
+    """Largest side of the frames in pixels; smaller pictures keep their size."""
+    labels: Annotated[Path | None, arg(metavar="CSV")] = None
+    """Table of emotions in the recording: start_s, end_s, label, intensity."""
+    face_model: Annotated[Path | None, arg(metavar="PATH")] = None
+    """A MediaPipe face_landmarker.task to track with, in place of the model that comes with MediaPipe."""
+
+    when_stopped = "Run the same command again: finished stages are kept."
+
+    def run(self, progress: Progress) -> Report:
+        if not self.folder.is_dir():
+            raise UserError(f"the folder {self.folder} does not exist or is no folder.", "Check the path.")
+        out = output_folder(self.out, "--out")
+        labels = existing_file(self.labels, "--labels") if self.labels else None
+        face_model = existing_file(self.face_model, "--face-model") if self.face_model else None
+        if not 64 <= self.size <= 2048:
+            raise UserError(f"--size {self.size} is out of range.", "Use 64 to 2048 pixels.")
+        from ua3dtalk.recipes.import_dataset import import_subject
+
+        subject = import_subject(
+            self.folder, out, size=self.size, labels=labels, face_model=face_model, progress=progress
+        )
+        seconds = subject.num_frames / subject.fps
+        poses = subject.facts("pose")
+        units = subject.facts("expression")["action_units_imported"]
+        values = {
+            "subject": str(out),
+            "num_frames": subject.num_frames,
+            "seconds": seconds,
+            "width": subject.width,
+            "height": subject.height,
+            "has_audio": subject.has_audio,
+            "imported_poses": poses["imported_poses"],
+            "action_units_imported": units,
+        }
+        difference = poses["imported_poses"]["rotation_difference_median_deg"]
+        text = f"{out}: {subject.num_frames} frames of {subject.width}x{subject.height}, {seconds:.1f} s."
+        text += f"\nPoses are measured anew, {difference:.1f} degrees (median) from the folder's."
+        return Report(f"{text}\nNext: ua3dtalk train {out} --out AVATAR", values)
