@@ -90,13 +90,11 @@ def test_the_splats_are_drawn(page: Page) -> None:
     until(lambda: difference(seen(page), whole) < 1)
 
 
-def test_the_emotion_moves_the_face(page: Page, viewer: ViewerServer) -> None:
-    choose(page, "Emotion", "neutral")
-    until(lambda: "neutral 1.00" in page.inner_text(f"#{CLOCK_ID}"))
-    calm = seen(page)
+def test_the_emotion_moves_the_face(page: Page) -> None:
+    before = seen(page)
     choose(page, "Emotion", "happy")
     until(lambda: "happy 1.00" in page.inner_text(f"#{CLOCK_ID}"))
-    until(lambda: difference(seen(page), calm) > 0.2)
+    until(lambda: difference(seen(page), before) > 0.2)
 
 
 def test_the_sound_runs_and_stops_with_the_picture(page: Page, viewer: ViewerServer) -> None:
@@ -138,14 +136,8 @@ def test_a_recording_is_dropped_and_a_page_is_refused(page: Page, viewer: Viewer
     assert viewer.session.speech.name == "dropped.wav"
 
 
-def test_closing_the_windows_stops_the_work(page: Page, viewer: ViewerServer) -> None:
-    second = page.context.new_page()
-    second.goto(viewer.address)
-    until(lambda: viewer.windows == 2)
+def test_closing_the_page_stops_the_work(page: Page, viewer: ViewerServer) -> None:
     viewer.session.player.play()
-    second.close()
-    until(lambda: viewer.windows == 1)
-    assert viewer.session.player.playing
     page.goto("about:blank")
     until(lambda: viewer.windows == 0 and not viewer.session.player.playing)
     assert viewer._views == {}

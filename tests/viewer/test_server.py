@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import msgspec
 import pytest
 import viser
 import websockets.exceptions
@@ -14,13 +18,23 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from ua3dtalk.avatar.avatar import Avatar
+from ua3dtalk.cli.main import main
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.viewer.open import open_viewer
 from ua3dtalk.viewer.server import ViewerServer
 from ua3dtalk.viewer.session import Session
 from ua3dtalk.viewer.speech import Speech
 
 PROTOCOL = Subprotocol(f"viser-v{viser.__version__}")
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    """Wait for something that has no event."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -31,11 +45,11 @@ def viewer(avatar: Avatar, speech: Speech, encoder: PhoneEncoder) -> Iterator[Vi
 
 
 def test_strangers_get_nothing(viewer: ViewerServer) -> None:
-    socket = viewer.address.replace("http", "ws")
-    with connect(socket, subprotocols=[PROTOCOL], origin=Origin(viewer.address)) as ours:
+    address = viewer.address.replace("http", "ws")
+    with connect(address, subprotocols=[PROTOCOL], origin=Origin(viewer.address)) as ours:
         assert ours.recv(timeout=10)
     with (
-        connect(socket, subprotocols=[PROTOCOL], origin=Origin("https://evil.example")) as theirs,
+        connect(address, subprotocols=[PROTOCOL], origin=Origin("https://evil.example")) as theirs,
         pytest.raises(websockets.exceptions.ConnectionClosed) as closed,
     ):
         theirs.recv(timeout=10)
@@ -47,6 +61,23 @@ def test_no_file_but_the_page_is_served(viewer: ViewerServer, path: str) -> None
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(viewer.address + path, timeout=10)
     assert urllib.request.urlopen(viewer.address, timeout=10).status == 200
+
+
+def test_windows_come_and_go(viewer: ViewerServer) -> None:
+    camera = {"type": "ViewerCameraMessage", "wxyz": (0.0, 1.0, 0.0, 0.0), "position": (0.0, 0.0, 0.6), "fov": 0.6}
+    camera |= {"near": 0.01, "far": 100.0, "image_height": 80, "image_width": 100}
+    camera |= {"look_at": (0.0, 0.0, 0.0), "up_direction": (0.0, 1.0, 0.0)}
+    windows = []
+    for count in (1, 2):
+        windows.append(connect(viewer.address.replace("http", "ws"), subprotocols=[PROTOCOL], max_size=None))
+        windows[-1].send(msgspec.msgpack.encode(camera))
+        until(lambda count=count: viewer.windows == count)
+    viewer.session.player.play()
+    windows[0].close()
+    until(lambda: viewer.windows == 1)
+    assert viewer.session.player.playing
+    windows[1].close()
+    until(lambda: viewer.windows == 0 and not viewer.session.player.playing)
 
 
 def test_a_second_viewer_is_told_that_the_port_is_taken(
@@ -67,3 +98,16 @@ def test_closing_frees_port_and_threads(
     left = {t.name for t in threading.enumerate() if t.name.startswith("viewer-")} - before
     assert left == set()
     assert capfd.readouterr().out == ""  # standard output belongs to the command's result
+
+
+def test_the_command_names_a_busy_port(small_avatar: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["view", str(small_avatar / "avatar"), "--port", port]) == 2
+    assert f"Port {port} of 127.0.0.1 is in use" in capsys.readouterr().err
+
+
+def test_another_address_is_warned_about(small_avatar: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with open_viewer(small_avatar / "avatar", host="0.0.0.0", port=0, folder=small_avatar) as viewer:
+        assert viewer.port > 0
+    assert "Anyone who can reach 0.0.0.0" in caplog.text

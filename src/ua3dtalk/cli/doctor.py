@@ -161,6 +161,7 @@ def look_at_kernel_cache() -> list[Finding]:
 def look_at_extras() -> list[Finding]:
     """Optional packages and what each is for."""
     extras = {
+        "viser": ("viewer", "the live viewer in the browser"),
         "torchmetrics": ("metrics", "reference values of the metrics in the tests"),
         "transformers": ("speech", "HuBERT or wav2vec 2.0 as the speech encoder"),
     }
