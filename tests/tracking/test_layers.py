@@ -11,7 +11,7 @@ from ua3dtalk.tracking.alignment import align_heads
 from ua3dtalk.tracking.bundle import FLIP
 from ua3dtalk.tracking.crop import Speaker, choose_box, find_speaker
 from ua3dtalk.tracking.layers import fill_holes, masked_median, torso_layer
-from ua3dtalk.tracking.parsing import Parser, ParsingConfig, position_priors
+from ua3dtalk.tracking.parsing import Parser, ParsingConfig, position_priors, without_flicker
 from ua3dtalk.tracking.projection import Poses, pixels_of
 from ua3dtalk.tracking.regions import face_regions
 from ua3dtalk.tracking.stage_face import bridge, gaps
@@ -137,3 +137,16 @@ def test_gaps_are_listed_and_bridged() -> None:
     assert gaps(valid) == [(0, 1), (3, 5), (6, 7)]
     values = np.array([9, 1, 2, 9, 9, 5, 9], np.float32)[:, None]
     np.testing.assert_allclose(bridge(values, valid)[:, 0], [1, 1, 2, 3, 4, 5, 5])
+
+
+def test_a_flicker_of_one_frame_is_taken_out() -> None:
+    frames = [np.full((4, 4), Label.HAIR, np.uint8) for _ in range(5)]
+    frames[2][1, 1] = Label.BACKGROUND
+    frames[3][2, 2] = Label.EYES
+    frames[4][3, 3] = Label.SKIN
+    steady = list(without_flicker(iter(frames)))
+    assert len(steady) == 5
+    assert steady[2][1, 1] == Label.HAIR
+    assert steady[3][2, 2] == Label.EYES, "parts of the face move fast"
+    assert steady[4][3, 3] == Label.SKIN, "nothing is known of what comes after the last frame"
+    assert [len(list(without_flicker(iter(frames[:n])))) for n in (0, 1, 2)] == [0, 1, 2]

@@ -41,6 +41,12 @@ class ColourModels:
             table.append(np.log(smooth / smooth.sum() + FLOOR).ravel())
         return np.ascontiguousarray(np.array(table, np.float32).T)
 
+    def chroma_ratio(self) -> Float32[np.ndarray, " b"]:
+        """Of two classes: log of how much likelier every colour is in the first, whatever its lightness."""
+        chroma = [gaussian_filter(c.reshape(BINS, BINS, BINS).sum(0), SMOOTHING_BINS) for c in self._counts]
+        first, second = (c / max(float(c.sum()), 1.0) + FLOOR for c in chroma)
+        return np.broadcast_to(np.log(first / second), (BINS, BINS, BINS)).ravel().astype(np.float32)
+
 
 def colour_bins(frame: UInt8[np.ndarray, "h w 3"]) -> np.ndarray:
     """Index of each pixel's colour in the histograms, [H, W] int32. Slightly blurred: codecs smear colour."""

@@ -15,6 +15,7 @@ from ua3dtalk.subject.track_data import UPPER_NAMES
 from ua3dtalk.tracking.topology import NUM_VERTICES, lower_vertices
 
 NUM_COMPONENTS = 12
+ROBUST_ROUNDS = 8
 DEPTH_WEIGHT = 0.5
 """Depth of landmarks is guessed by the detector; it counts half in the components."""
 AU_NAMES = ("AU01", "AU02", "AU04", "AU05", "AU07", "AU12", "AU18", "AU20", "AU25", "AU26", "AU45")
@@ -99,13 +100,24 @@ def standardise(values: Float[np.ndarray, "t k"], train: Int[np.ndarray, " f"]) 
 def without_pose(
     signal: Float[np.ndarray, " t"], pose_angles: Float[np.ndarray, "t 3"], train: Int[np.ndarray, " f"]
 ) -> Float64[np.ndarray, " t"]:
-    """A signal without what pose explains of it in training frames, its mean kept."""
+    """A signal without what pose explains of it in training frames, its mean kept.
+
+    Strong expressions are rare; they count little (Cauchy weights), or a blink that fell together with a nod would be
+    taken for the nod's.
+    """
     angles = pose_angles - pose_angles[train].mean(0)
     design = np.column_stack([angles, angles[:, :2] ** 2])
     design = design - design[train].mean(0)
-    gram = design[train].T @ design[train] + np.eye(design.shape[1]) * 1e-3 * len(train)
-    weights = np.linalg.solve(gram, design[train].T @ (signal[train] - signal[train].mean()))
-    return signal - design @ weights
+    inputs, wanted = np.column_stack([design[train], np.ones(len(train))]), signal[train]
+    ridge = np.diag([1e-3 * len(train)] * design.shape[1] + [0.0])
+    trust = np.ones(len(train))
+    fitted = np.zeros(inputs.shape[1])
+    for _ in range(ROBUST_ROUNDS):
+        weighted = inputs * trust[:, None]
+        fitted = np.linalg.solve(weighted.T @ inputs + ridge, weighted.T @ wanted)
+        away = np.abs(wanted - inputs @ fitted)
+        trust = 1 / (1 + (away / max(2 * float(np.median(away)), 1e-9)) ** 2)
+    return signal - design @ fitted[:-1]
 
 
 def activation(signal: Float[np.ndarray, " t"], train: Int[np.ndarray, " f"]) -> Float64[np.ndarray, " t"]:

@@ -7,6 +7,7 @@ over many frames in a plane in which the head stands still, then applied to each
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -16,12 +17,17 @@ from jaxtyping import Float, Float32, UInt8
 from ua3dtalk.subject.labels import Label
 from ua3dtalk.tracking.alignment import HeadPlane, face_coordinates
 from ua3dtalk.tracking.colour import BINS, ColourModels, colour_bins
+from ua3dtalk.tracking.mouth import find_inner_mouth
 from ua3dtalk.tracking.regions import face_regions, polygon
-from ua3dtalk.tracking.topology import FACE_OVAL
+from ua3dtalk.tracking.topology import CHIN, FACE_OVAL, FOREHEAD_TOP, LOWER_LIP_INNER
 
 HAIR, SKIN, NECK, TORSO, BACKGROUND = range(5)
 WORK_SIDE = 256
 """Side of the frames that the mask models work on, pixels."""
+LONG_HAIR = 0.5
+"""Hair that is this likely beside the jaw falls on below it."""
+SLIVER = 0.02
+"""Hair below the mouth is at least twice this wide, in face heights."""
 CLASS_LABELS = np.array([Label.HAIR, Label.SKIN, Label.NECK, Label.TORSO, Label.BACKGROUND], np.uint8)
 
 
@@ -56,12 +62,15 @@ def _step(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
 
 
-def position_priors(plane: HeadPlane, face: Float[np.ndarray, "468 2"]) -> Float32[np.ndarray, "h w 4"]:
+def position_priors(
+    plane: HeadPlane, face: Float[np.ndarray, "468 2"], long_hair: tuple[bool, bool] = (False, False)
+) -> Float32[np.ndarray, "h w 4"]:
     """Where hair, skin, neck and torso are expected around a typical face, given that a pixel shows the person.
 
     Args:
         plane: The head-aligned plane.
         face: The typical face's mesh in it, pixels.
+        long_hair: Whether hair falls below the jaw on the picture's left and right side.
     """
     u, v = face_coordinates(plane, face)
     aside = np.abs(u)
@@ -75,10 +84,11 @@ def position_priors(plane: HeadPlane, face: Float[np.ndarray, "468 2"]) -> Float
     # Beside and below the jaw hair is possible, shoulders are likelier: colour has to speak for hair there.
     low = _step(-(v + 0.38) / 0.06)
     hair = (1 - oval * 0.98) * np.clip(_step((aside - 0.3) / 0.04) + _step((v - 0.35) / 0.05), 0.01, 1) * 0.6
-    hair = hair * ((1 - low) + low * 0.12 * _step((v + 1.5) / 0.1)) + 0.0005
+    falls = np.where(u < 0, long_hair[0], long_hair[1]) * _step((aside - 0.2) / 0.04) * _step((0.95 - aside) / 0.08)
+    hair = hair * ((1 - low) + low * (0.12 + 0.88 * falls) * _step((v + 1.5) / 0.1)) + 0.0005
     under_jaw = (1 - oval) * _step((-0.28 - v) / 0.04) * _step((0.46 - aside) / 0.03)
     neck = np.maximum(below * np.exp(-((u / 0.42) ** 4)) * _step((v + 1.05) / 0.08), under_jaw) * 0.6
-    shoulders = low * _step((aside - 0.44) / 0.04) * 0.5
+    shoulders = low * _step((aside - 0.44) / 0.04) * 0.5 * (1 - 0.6 * falls)
     torso = np.maximum(below * np.clip(_step(-(v + 0.75) / 0.08), 0, 1), shoulders) + 1e-4
     priors = np.stack([hair, skin + 1e-3, neck + 1e-4, torso], -1).astype(np.float32)
     return priors / priors.sum(-1, keepdims=True)
@@ -95,17 +105,49 @@ class Parser:
 
     def __init__(self, plane: HeadPlane, face: Float[np.ndarray, "468 2"], config: ParsingConfig) -> None:
         self._plane = plane
+        self._face = face
         self._config = config
+        self.long_hair = (False, False)
+        """Whether hair falls below the jaw, on the picture's left and right side; known after ``fit``."""
+        self._seen = np.zeros((plane.height, plane.width), np.float32)
         self._geometry = position_priors(plane, face)
         self._log_positions = np.log(self._geometry + 1e-6)
         self._evidence = np.zeros((BINS**3, 4), np.float32)
 
     def fit(self, keyframes: list[Keyframe]) -> None:
-        """Learn colours from the surest places, then fuse positions and colours over the keyframes."""
+        """Learn colours from the surest places, then fuse positions and colours over the keyframes.
+
+        Where hair turns out to reach down to the jaw, it is expected to fall on, and everything is learnt again.
+        """
+        self._learn(keyframes)
+        self.long_hair = self._hair_at_the_jaw()
+        if any(self.long_hair):
+            self._geometry = position_priors(self._plane, self._face, self.long_hair)
+            self._log_positions = np.log(self._geometry + 1e-6)
+            self._learn(keyframes)
+
+    def _hair_at_the_jaw(self) -> tuple[bool, bool]:
+        """Whether hair is likely beside the jaw, on the picture's left and right side."""
+        u, v = face_coordinates(self._plane, self._face)
+        beside = (v > -0.36) & (v < -0.2) & (np.abs(u) > 0.4) & (np.abs(u) < 0.6)
+        hair = np.exp(self._log_positions[..., HAIR]) * self._seen
+        seen = [beside & (u < 0), beside & (u > 0)]
+        left, right = (bool(hair[side].mean() > LONG_HAIR) for side in seen)
+        return left, right
+
+    def _learn(self, keyframes: list[Keyframe]) -> None:
         colours = ColourModels(5)
+        skin = ColourModels(2)
         for key in keyframes:
             prior = self._plane.to_frame(key.index, self._geometry)
             sure = (prior > 0.75) & (key.person > 0.9)[..., None]
+            skin.add(key.bins.ravel(), np.stack([sure[..., SKIN].ravel(), ~sure[..., SKIN].ravel()]).astype(np.float64))
+        like_skin = skin.chroma_ratio() > 0
+        for key in keyframes:
+            prior = self._plane.to_frame(key.index, self._geometry)
+            sure = (prior > 0.75) & (key.person > 0.9)[..., None]
+            # A collar is where a neck could be; a neck has the colours of the face, in the shade.
+            sure[..., NECK] &= like_skin[key.bins]
             colours.add(key.bins.ravel(), _by_class(sure, key.person < 0.05))
         self._learn_colours(colours)
         for _ in range(self._config.rounds):
@@ -117,6 +159,7 @@ class Parser:
                 colours.add(key.bins.ravel(), _by_class(weights, 1 - key.person))
                 total += self._plane.to_plane(key.index, weights)
                 seen += self._plane.to_plane(key.index, key.person)
+            self._seen = np.clip(seen / len(keyframes), 0, 1)
             mean = total / np.maximum(seen, 1e-3)[..., None]
             trust = np.clip(seen / (0.2 * len(keyframes)), 0, 1)[..., None] * 0.8
             mixed = self._geometry * (1 - trust) + mean * trust
@@ -158,12 +201,33 @@ class Parser:
         regions = face_regions((height, width), landmarks)
         outside = (labels == Label.BACKGROUND) | (labels == Label.NECK) | (labels == Label.TORSO)
         labels[regions.oval & outside] = Label.SKIN
+        _drop_slivers(labels, landmarks)
         _drop_islands(labels, regions.oval)
         labels[regions.brows & regions.oval] = Label.BROWS
         labels[regions.eyes] = Label.EYES
         labels[regions.lips] = Label.LIPS
-        labels[regions.inner_mouth] = Label.INNER_MOUTH
+        labels[find_inner_mouth(frame, landmarks)] = Label.INNER_MOUTH
         return labels
+
+
+def without_flicker(frames: Iterable[UInt8[np.ndarray, "h w"]]) -> Iterator[UInt8[np.ndarray, "h w"]]:
+    """Labels in order; a pixel that differs from the frames before and after it, which agree, is made to agree too.
+
+    Parts of the face move fast and are left as they are.
+    """
+    before: np.ndarray | None = None
+    now: np.ndarray | None = None
+    for after in frames:
+        if now is not None:
+            yield now if before is None else _between(before, now, after)
+        before, now = now, after
+    if now is not None:
+        yield now
+
+
+def _between(before: np.ndarray, now: np.ndarray, after: np.ndarray) -> np.ndarray:
+    change = (before == after) & (now != before) & (now <= Label.SKIN) & (before <= Label.SKIN)
+    return np.where(change, before, now)
 
 
 def to_work_size(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
@@ -184,6 +248,18 @@ def _by_class(person_classes: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Weights [5, P] from [H, W, 4] and [H, W]."""
     together = np.concatenate([person_classes, background[..., None]], -1)
     return np.ascontiguousarray(together.reshape(-1, 5).T, np.float64)
+
+
+def _drop_slivers(labels: np.ndarray, landmarks: np.ndarray) -> None:
+    """Thin strips of hair below the mouth are edges of shoulders whose colour is a mixture: they become torso."""
+    height = float(np.linalg.norm(landmarks[FOREHEAD_TOP, :2] - landmarks[CHIN, :2]))
+    below = max(0, round(float(landmarks[LOWER_LIP_INNER, 1])))
+    hair = (labels[below:] == Label.HAIR).astype(np.uint8)
+    if not hair.any():
+        return
+    side = 2 * max(1, round(SLIVER * height)) + 1
+    kept = cv2.morphologyEx(hair, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    labels[below:][(hair > 0) & (kept == 0)] = Label.TORSO
 
 
 def _drop_islands(labels: np.ndarray, oval: np.ndarray) -> None:

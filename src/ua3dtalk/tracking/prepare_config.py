@@ -15,8 +15,8 @@ STAGE_VERSIONS = {
     "frames": 1,
     "landmarks": 1,
     "pose": 2,
-    "parsing": 1,
-    "expression": 1,
+    "parsing": 2,
+    "expression": 2,
     "layers": 1,
     "audio": 1,
 }

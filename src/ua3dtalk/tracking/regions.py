@@ -39,6 +39,15 @@ def polygon(shape: tuple[int, int], points: Float[np.ndarray, "p 2"]) -> Bool[np
     return mask.astype(bool)
 
 
+def inner_mouth(shape: tuple[int, ...], landmarks: Float[np.ndarray, "478 3"]) -> Bool[np.ndarray, "h w"]:
+    """Inside of the inner lips' ring; empty where the lips are shut."""
+    points = landmarks[:, :2]
+    gap = float(np.linalg.norm(points[topology.UPPER_LIP_INNER] - points[topology.LOWER_LIP_INNER]))
+    if gap * 512 / max(shape[:2]) < CLOSED_PX_AT_512:
+        return np.zeros(shape[:2], bool)
+    return polygon((shape[0], shape[1]), points[list(topology.INNER_LIPS)])
+
+
 def face_regions(shape: tuple[int, int], landmarks: Float[np.ndarray, "478 3"]) -> FaceRegions:
     """Regions of one frame."""
     points = landmarks[:, :2]
@@ -46,10 +55,7 @@ def face_regions(shape: tuple[int, int], landmarks: Float[np.ndarray, "478 3"]) 
     def ring(indices: tuple[int, ...]) -> np.ndarray:
         return polygon(shape, points[list(indices)])
 
-    gap = float(np.linalg.norm(points[topology.UPPER_LIP_INNER] - points[topology.LOWER_LIP_INNER]))
-    lips, inner = ring(topology.OUTER_LIPS), ring(topology.INNER_LIPS)
-    if gap * 512 / max(shape) < CLOSED_PX_AT_512:
-        inner = np.zeros_like(inner)
+    lips, inner = ring(topology.OUTER_LIPS), inner_mouth(shape, landmarks)
     return FaceRegions(
         oval=ring(topology.FACE_OVAL),
         lips=lips | inner,

@@ -22,7 +22,7 @@ from ua3dtalk.tracking.alignment import align_heads
 from ua3dtalk.tracking.colour import colour_bins
 from ua3dtalk.tracking.crop import FaceFinder, choose_box, find_speaker
 from ua3dtalk.tracking.layers import fill_holes, masked_median, torso_layer
-from ua3dtalk.tracking.parsing import Keyframe, Parser, to_work_size, work_scale
+from ua3dtalk.tracking.parsing import Keyframe, Parser, to_work_size, without_flicker, work_scale
 from ua3dtalk.tracking.person import PersonMask
 from ua3dtalk.tracking.prepare_config import PrepareConfig
 from ua3dtalk.tracking.projection import Poses
@@ -120,15 +120,20 @@ def run_parsing(subject: Subject, reader: VideoReader, config: PrepareConfig, pr
 
             def label(one: tuple[int, np.ndarray, np.ndarray]) -> np.ndarray:
                 i, frame, person = one
-                labels = parser.label(i, frame, person, landmarks[i])
+                return parser.label(i, frame, person, landmarks[i])
+
+            def store(numbered: tuple[int, np.ndarray]) -> np.ndarray:
+                i, labels = numbered
                 write_picture(folder / f"{i:06d}.png", labels)
                 return np.bincount(labels.ravel(), minlength=len(Label)) / labels.size
 
-            for share in track(progress, "parsing", ordered_map(label, seen()), subject.num_frames):
+            steady = enumerate(without_flicker(ordered_map(label, seen())))
+            for share in track(progress, "parsing", ordered_map(store, steady), subject.num_frames):
                 shares += share
     shares /= subject.num_frames
     return ["parsing"], {
         "person_model": PersonMask.name,
+        "long_hair": list(parser.long_hair),
         "share_of_picture": {label.name.lower(): round(float(shares[label]), 4) for label in Label},
     }
 
