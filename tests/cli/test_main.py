@@ -24,7 +24,7 @@ def ua3dtalk_process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
 
 
-COMMANDS = ["demo", "prepare", "train", "synthesize", "evaluate", "ablate", "export", "priors", "doctor"]
+COMMANDS = ["demo", "prepare", "import", "train", "synthesize", "evaluate", "ablate", "export", "priors", "doctor"]
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
@@ -70,6 +70,7 @@ MISSING = [
     (["prepare", "gone.mp4", "--out", "s"], "the video gone.mp4 does not exist"),
     (["prepare", "--out", "s", "--", "-gone.mp4"], "the video -gone.mp4 does not exist"),
     (["prepare", ".", "--out", "s"], "the video . is a folder"),
+    (["import", "gone", "--out", "s"], "the folder gone does not exist"),
     (["train", "gone", "--out", "a"], "the subject gone is not a folder"),
     (["train", ".", "--out", "a"], "the subject . holds no subject.json"),
     (["synthesize", "gone", "--audio", "a.wav", "--out", "o.mp4"], "the avatar gone is not a folder"),

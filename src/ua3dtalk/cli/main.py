@@ -22,6 +22,7 @@ from ua3dtalk.cli.doctor import Doctor
 from ua3dtalk.cli.evaluate import Evaluate
 from ua3dtalk.cli.evaluate_video import EvaluateVideo
 from ua3dtalk.cli.export import Export
+from ua3dtalk.cli.import_dataset import Import
 from ua3dtalk.cli.prepare import Prepare
 from ua3dtalk.cli.priors import Show, TrainContent, TrainEmotion
 from ua3dtalk.cli.synthesize import Synthesize
@@ -40,6 +41,7 @@ PriorsCommands = Union[  # noqa: UP007
 Commands = Union[  # noqa: UP007 - built at run time, where `|` does not take Annotated
     Annotated[Demo, subcommand("demo")],
     Annotated[Prepare, subcommand("prepare")],
+    Annotated[Import, subcommand("import")],
     Annotated[Train, subcommand("train")],
     Annotated[Synthesize, subcommand("synthesize")],
     Annotated[Evaluate, subcommand("evaluate")],
