@@ -5,6 +5,7 @@ Every statistic comes from training frames only. T frames.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,19 @@ from ua3dtalk.tracking.topology import NUM_VERTICES, lower_vertices
 
 NUM_COMPONENTS = 12
 ROBUST_ROUNDS = 8
+SHAPES_OF_UNIT: dict[str, tuple[str, ...]] = {
+    "AU45": ("eyeBlinkLeft", "eyeBlinkRight"),
+    "AU01": ("browInnerUp",),
+    "AU02": ("browOuterUpLeft", "browOuterUpRight"),
+    "AU04": ("browDownLeft", "browDownRight"),
+    "AU05": ("eyeWideLeft", "eyeWideRight"),
+    "AU07": ("eyeSquintLeft", "eyeSquintRight"),
+    "AU12": ("mouthSmileLeft", "mouthSmileRight"),
+    "AU18": ("mouthPucker",),
+    "AU20": ("mouthStretchLeft", "mouthStretchRight"),
+    "AU26": ("jawOpen",),
+}
+"""ARKit blendshapes that mean the same as an action unit; the mouth's opening stays a distance."""
 DEPTH_WEIGHT = 0.5
 """Depth of landmarks is guessed by the detector; it counts half in the components."""
 AU_NAMES = ("AU01", "AU02", "AU04", "AU05", "AU07", "AU12", "AU18", "AU20", "AU25", "AU26", "AU45")
@@ -44,8 +58,16 @@ class Expression:
     """Share of the lower face's variance in training frames that the components explain, 0..1."""
 
 
+def units_of_blendshapes(shapes: Mapping[str, float]) -> list[float]:
+    """Action units in the order of ``SHAPES_OF_UNIT``: means over both sides of the face, 0..1."""
+    return [float(np.mean([shapes[name] for name in names])) for names in SHAPES_OF_UNIT.values()]
+
+
 def measure_expression(
-    points: Float[np.ndarray, "t 478 3"], pose_angles: Float[np.ndarray, "t 3"], train: Int[np.ndarray, " f"]
+    points: Float[np.ndarray, "t 478 3"],
+    pose_angles: Float[np.ndarray, "t 3"],
+    train: Int[np.ndarray, " f"],
+    named: Mapping[str, Float[np.ndarray, " t"]] | None = None,
 ) -> Expression:
     """Expression from landmarks in the head frame.
 
@@ -54,6 +76,7 @@ def measure_expression(
         pose_angles: Pitch, yaw, roll; what a linear function of them (and of squared yaw and pitch) explains of the
             jaw and brow signals in training frames is taken out.
         train: Frames that statistics may come from (tracked ones).
+        named: Action units that another model measured; taken in place of those from landmarks.
     """
     mesh_points = points[:, :NUM_VERTICES]
     mesh = mesh_points[train].mean(0)
@@ -61,7 +84,8 @@ def measure_expression(
     weighted = (offsets[:, lower_vertices()] * [1, 1, DEPTH_WEIGHT]).reshape(len(points), -1)
     components, explained = _principal(weighted, train)
     raw = raw_signals(points)
-    signals = {name: without_pose(value, pose_angles, train) for name, value in raw.items() if name != "AU25"}
+    measured = raw | dict(named or {})
+    signals = {name: without_pose(value, pose_angles, train) for name, value in measured.items() if name != "AU25"}
     signals["AU25"] = raw["AU25"]
     opening = raw["AU25"]
     lower = np.column_stack([components, opening])

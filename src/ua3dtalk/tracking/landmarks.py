@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,8 @@ class FaceLandmarks(Protocol):
     """Finds the 478 landmarks of the face in a picture (MediaPipe's numbering)."""
 
     name: str
+    blendshapes: Mapping[str, float] | None
+    """ARKit blendshapes (0..1) of the face found last, by name; None where the model has none."""
 
     def detect(self, frame: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "478 3"] | None:
         """Landmarks of one face: x, y in pixels (centres at +0.5), z in the same scale; None without a face."""
@@ -77,6 +79,7 @@ class FaceMeshLandmarks:
     """
 
     name = "mediapipe-0.10.14-facemesh-refined"
+    blendshapes: Mapping[str, float] | None = None
 
     def __init__(self, static: bool = False, max_faces: int = 1, min_confidence: float = 0.5) -> None:
         mediapipe = import_mediapipe()
@@ -128,7 +131,7 @@ class FaceMeshLandmarks:
 
 
 class TaskLandmarks:
-    """MediaPipe Tasks with a ``face_landmarker.task`` that the user brings (28–48 % less jitter). A context manager.
+    """MediaPipe Tasks with a ``face_landmarker.task`` of the user: blendshapes, less jitter. A context manager.
 
     Args:
         model: Path of the ``.task`` file.
@@ -142,10 +145,12 @@ class TaskLandmarks:
             raise UserError(f"{model} does not exist.", "Give the path of a face_landmarker.task file.")
         self._mediapipe = import_mediapipe()
         self.name = f"mediapipe-0.10.14-task-{model.name}"
+        self.blendshapes: Mapping[str, float] | None = None
         vision = self._mediapipe.tasks.vision
         options = vision.FaceLandmarkerOptions(
             base_options=self._mediapipe.tasks.BaseOptions(model_asset_buffer=model.read_bytes()),
             running_mode=vision.RunningMode.VIDEO,
+            output_face_blendshapes=True,
         )
         with quiet_stderr():
             try:
@@ -163,9 +168,11 @@ class TaskLandmarks:
         image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = self._landmarker.detect_for_video(image, self._time_ms).face_landmarks
+            found = self._landmarker.detect_for_video(image, self._time_ms)
         self._time_ms += FRAME_MS
-        return _to_array(found[0], width, height) if found else None
+        shapes = found.face_blendshapes
+        self.blendshapes = {s.category_name: float(s.score) for s in shapes[0]} if shapes else None
+        return _to_array(found.face_landmarks[0], width, height) if found.face_landmarks else None
 
     def close(self) -> None:
         """Free the model."""

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ua3dtalk.core.config import to_plain
+from ua3dtalk.core.files import file_sha256
 from ua3dtalk.tracking.bundle import BundleConfig
 from ua3dtalk.tracking.parsing import ParsingConfig
 from ua3dtalk.tracking.pose import PoseConfig
 
 STAGE_VERSIONS = {
     "frames": 1,
-    "landmarks": 1,
+    "landmarks": 2,
     "pose": 2,
     "parsing": 2,
     "expression": 2,
@@ -61,7 +62,7 @@ class PrepareConfig:
         own: dict[str, dict[str, Any]] = {
             "frames": {"size": self.size, "start_s": self.start_s, "max_seconds": self.max_seconds},
             "landmarks": {
-                "face_model": self.face_model.name if self.face_model else None,
+                "face_model": file_sha256(self.face_model) if self.face_model else None,
                 "max_gap_s": self.max_gap_s,
             },
             "pose": {"bundle": to_plain(self.bundle), "pose": to_plain(self.pose)},

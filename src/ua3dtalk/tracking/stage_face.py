@@ -14,7 +14,7 @@ from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.subject.track_data import TrackData
-from ua3dtalk.tracking.expression import AU_NAMES, measure_expression
+from ua3dtalk.tracking.expression import AU_NAMES, SHAPES_OF_UNIT, measure_expression, units_of_blendshapes
 from ua3dtalk.tracking.head_frame import to_head_frame
 from ua3dtalk.tracking.landmarks import NUM_LANDMARKS, FaceLandmarks, FaceMeshLandmarks, TaskLandmarks
 from ua3dtalk.tracking.prepare_config import PrepareConfig
@@ -32,12 +32,15 @@ def run_landmarks(subject: Subject, reader: VideoReader, config: PrepareConfig, 
         TaskLandmarks(config.face_model) if config.face_model else FaceMeshLandmarks(max_faces=min(faces, 4))
     )
     landmarks = np.full((subject.num_frames, NUM_LANDMARKS, 3), np.nan, np.float32)
+    units = np.full((subject.num_frames, len(SHAPES_OF_UNIT)), np.nan, np.float32)
     name = model.name
     second: FaceMeshLandmarks | None = None
     try:
         frames = ordered_map(subject.frame, range(subject.num_frames), workers=1)
         for i, frame in enumerate(track(progress, "landmarks", frames, subject.num_frames)):
             found = model.detect(frame)
+            if found is not None and model.blendshapes is not None:
+                units[i] = units_of_blendshapes(model.blendshapes)
             if found is None:
                 second = second or FaceMeshLandmarks(static=True, min_confidence=0.25)
                 found = second.detect(frame)
@@ -49,11 +52,18 @@ def run_landmarks(subject: Subject, reader: VideoReader, config: PrepareConfig, 
             second.close()
     valid = np.isfinite(landmarks[:, 0, 0])
     _refuse_long_gaps(valid, subject, reader, config)
-    save_arrays(subject.folder / "landmarks.npz", landmarks=bridge(landmarks, valid), valid=valid)
+    named = np.isfinite(units[:, 0])
+    units = bridge(units, named) if named.any() else units[:0]
+    save_arrays(subject.folder / "landmarks.npz", landmarks=bridge(landmarks, valid), valid=valid, units=units)
     lost = int((~valid).sum())
     if lost:
         log.info("The face was lost in %d of %d frames; bridged.", lost, len(valid))
-    facts = {"model": name, "frames_tracked": int(valid.sum()), "frames_interpolated": lost}
+    facts = {
+        "model": name,
+        "frames_tracked": int(valid.sum()),
+        "frames_interpolated": lost,
+        "action_units_from": "blendshapes" if len(units) else "landmarks",
+    }
     return ["landmarks.npz"], facts
 
 
@@ -109,7 +119,9 @@ def run_expression(subject: Subject, reader: VideoReader, config: PrepareConfig,
     split = make_split(subject.num_frames)
     train = np.array([i for i in split.train if arrays["valid"][i]])
     angles = pose_angles(poses)
-    found = measure_expression(points, angles, train)
+    units = arrays["units"]
+    named = dict(zip(SHAPES_OF_UNIT, units.T, strict=True)) if len(units) else None
+    found = measure_expression(points, angles, train, named)
     K = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1.0]])
     TrackData(
         viewmats=poses.viewmats(),
