@@ -11,6 +11,7 @@ import torch
 from ua3dtalk.cli.main import main
 from ua3dtalk.cli.recordings import Recording, read_recordings
 from ua3dtalk.core.checkpoint import save_tensors
+from ua3dtalk.core.errors import UserError
 
 
 def test_what_comes_with_the_package(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,5 +71,14 @@ def test_recordings_are_found_beside_their_table(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
     (tmp_path / "table.csv").write_text("file,speaker,label\na.wav, anna ,Happy\n")
     assert read_recordings(tmp_path / "table.csv") == [
-        Recording(file=tmp_path / "a.wav", speaker="anna", label="happy")
+        Recording(file=tmp_path / "a.wav", speaker="anna", label="happy", intensity=None)
     ]
+
+
+def test_intensity_is_read_where_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "table.csv").write_text("file,speaker,label,intensity\na.wav,anna,happy,0.5\na.wav,anna,happy,\n")
+    assert [r.intensity for r in read_recordings(tmp_path / "table.csv")] == [0.5, None]
+    (tmp_path / "table.csv").write_text("file,speaker,label,intensity\na.wav,anna,happy,loud\n")
+    with pytest.raises(UserError, match="line 2: intensity 'loud'"):
+        read_recordings(tmp_path / "table.csv")

@@ -33,7 +33,9 @@ def made_speech(seconds: float, seed: int = 0) -> SpeechFeatures:
     kernel = np.array([0.25, 0.5, 0.25])
     phones = np.stack([np.convolve(np.pad(c, 1, mode="edge"), kernel, "valid") for c in phones.T], axis=1)
     mel = np.where(phones[:, [silence]] > 0.5, -12.0, -4.0) + rng.normal(0, 0.5, (frames, 80))
-    return SpeechFeatures(phones.astype(np.float32), mel.astype(np.float32), encoder=PhoneEncoder().name)
+    voice = np.stack([36 + np.cumsum(rng.normal(0, 0.2, frames)), *rng.random((8, frames))], axis=1)
+    tracks = (track.astype(np.float32) for track in (phones, mel, voice))
+    return SpeechFeatures(*tracks, encoder=PhoneEncoder().name)
 
 
 def made_opening(speech: SpeechFeatures, num_frames: int, delay_frames: float = 0.0) -> np.ndarray:

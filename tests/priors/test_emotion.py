@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from made_speaker import LABELS, made_speech
+from scipy.signal import lfilter
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.content import voice_activity
 from ua3dtalk.priors.emotion_space import EmotionSpace
 from ua3dtalk.priors.emotion_teacher import SHIPPED, EmotionTeacher
-from ua3dtalk.priors.emotion_training import EmotionConfig, Utterance, train_emotion
 from ua3dtalk.priors.features import EmotionRequest
 from ua3dtalk.priors.phone_posteriors import phone_names
+from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.subject.speech_data import SpeechFeatures
 
 
@@ -53,11 +52,34 @@ def test_bad_requests_are_refused(space: EmotionSpace, request_: EmotionRequest)
 def test_silence_is_neutral_without_confidence(teacher: EmotionTeacher) -> None:
     phones = np.zeros((1001, 42), np.float32)
     phones[:, phone_names().index("SIL")] = 1
-    speech = SpeechFeatures(phones, np.full((1001, 80), -13.0, np.float32), encoder=teacher.encoder)
+    speech = SpeechFeatures(
+        phones, np.full((1001, 80), -13.0, np.float32), np.zeros((1001, 9), np.float32), encoder=teacher.encoder
+    )
     heard = teacher.hear(speech, voice_activity(speech, 250))
     np.testing.assert_allclose(heard.embedding, np.tile(teacher.neutral, (250, 1)), atol=1e-6)
     assert (heard.confidence == 0).all()
     assert (heard.probabilities[:, LABELS.index("neutral")] == 1).all()
+    for axis in (heard.arousal, heard.valence, heard.intensity):
+        assert (axis == 0).all()
+
+
+@pytest.mark.parametrize("level_db", [-70, -55, -40, -20])
+def test_noise_without_a_voice_has_no_emotion(level_db: int) -> None:
+    """Near-silence of any level, hiss and rumble: nobody is sad in an empty room."""
+    rng = np.random.default_rng(0)
+    hiss = rng.normal(size=80000)
+    for sound in (hiss, lfilter([1], [1, -0.97], hiss)):
+        audio = (sound / np.sqrt(np.mean(sound**2)) * 10 ** (level_db / 20)).clip(-1, 1).astype(np.float32)
+        speech = PhoneEncoder().encode(audio)
+        heard = EmotionTeacher.load().hear(speech, voice_activity(speech, 125))
+        assert heard.confidence.max() < 0.05
+
+
+def test_axes_and_intensity_are_in_range(teacher: EmotionTeacher) -> None:
+    speech = made_speech(6)
+    heard = teacher.hear(speech, voice_activity(speech, 150))
+    assert np.abs(heard.arousal).max() <= 1 and np.abs(heard.valence).max() <= 1
+    assert heard.intensity.min() >= 0 and heard.intensity.max() <= 1
 
 
 def test_speech_is_heard(teacher: EmotionTeacher) -> None:
@@ -68,34 +90,15 @@ def test_speech_is_heard(teacher: EmotionTeacher) -> None:
 
 def test_level_does_not_matter(teacher: EmotionTeacher) -> None:
     speech = made_speech(6)
-    louder = SpeechFeatures(speech.phones, speech.mel + 3, encoder=speech.encoder)
+    louder = SpeechFeatures(speech.phones, speech.mel + 3, speech.voice, encoder=speech.encoder)
     voiced = voice_activity(speech, 150)
     np.testing.assert_allclose(
         teacher.hear(speech, voiced).embedding, teacher.hear(louder, voiced).embedding, atol=1e-5
     )
 
 
-def test_training_learns_and_saves(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    t = np.arange(12000) / 16000
-
-    def say(label: str, speaker: int) -> Utterance:
-        pitch = {"neutral": 120.0, "angry": 320.0}[label] * (1 + 0.05 * speaker)
-        wave = np.sign(np.sin(2 * np.pi * pitch * t)) * 0.2 + rng.normal(0, 0.01, len(t))
-        return Utterance(speaker=str(speaker), label=label, audio=wave.astype(np.float32))
-
-    data = [say(label, speaker) for speaker in range(4) for label in ("neutral", "angry") for _ in range(2)]
-    config = EmotionConfig(epochs=8, versions=1, folds=2, batch=8)
-    teacher = train_emotion(data, tmp_path / "emotion.safetensors", config)
-    assert teacher.facts["uar_held_out_speakers"] > 0.9
-    again = EmotionTeacher.load(tmp_path / "emotion.safetensors")
-    np.testing.assert_array_equal(again.centroids, teacher.centroids)
-    with pytest.raises(UserError, match="neutral"):
-        train_emotion([u for u in data if u.label == "angry"])
-
-
 def test_the_shipped_teacher_is_small_and_says_how_good_it_is() -> None:
     teacher = EmotionTeacher.load()
     assert SHIPPED.stat().st_size < 2e6
-    assert 0.5 < teacher.facts["uar_held_out_speakers"] < 0.95
+    assert 0.74 < teacher.facts["uar_held_out_speakers"] < 0.95
     assert {"neutral", "happy", "sad", "angry", "fearful", "disgusted"} <= set(teacher.labels)

@@ -99,7 +99,7 @@ def test_windows_are_centred_and_saved_exactly(tmp_path: Path) -> None:
     phones = np.zeros((401, 42), np.float32)
     phones[:, 0] = 1
     phones[200:203] = np.eye(42, dtype=np.float32)[5]
-    features = SpeechFeatures(phones, np.zeros((401, 80), np.float32), encoder="test")
+    features = SpeechFeatures(phones, np.zeros((401, 80), np.float32), np.zeros((401, 9), np.float32), encoder="test")
     windows = features.windows(120)
     assert windows.shape == (120, 42, 16)
     # 2.01 s lies 10 ms after frame 50 (2.00 s): step 8 is centred 10 ms after the frame.

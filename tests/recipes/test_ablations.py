@@ -195,7 +195,8 @@ def speaking_subject(folder: Path) -> Subject:
     phones = np.repeat(np.eye(42, dtype=np.float32)[rng.integers(39, size=count // 10 + 1)], 10, axis=0)[:count]
     phones[:40] = np.eye(42, dtype=np.float32)[phone_names().index("SIL")]
     mel = rng.normal(-4, 0.5, (count, 80)).astype(np.float32)
-    SpeechFeatures(phones, mel, encoder=PhoneEncoder().name).save(folder / "speech.npz")
+    voice = rng.random((count, 9), np.float32)
+    SpeechFeatures(phones, mel, voice, encoder=PhoneEncoder().name).save(folder / "speech.npz")
     soundfile.write(folder / "audio.flac", rng.normal(0, 0.1, FRAMES * 640), 16000)
     written = {"frames": ["frames"], "audio": ["audio.flac"], "expression": ["track.npz"], "speech": ["speech.npz"]}
     for stage in (*STAGES, "speech"):

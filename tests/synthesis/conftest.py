@@ -98,7 +98,7 @@ def fake_speech(samples: np.ndarray) -> SpeechFeatures:
     padded = np.pad(samples, (0, max(0, 160 * count - len(samples))))[: 160 * count]
     energy = np.log(np.square(padded.reshape(count, 160)).mean(1) + 1e-6).astype(np.float32)
     phones = np.full((count, 42), 1 / 42, np.float32)
-    return SpeechFeatures(phones, np.repeat(energy[:, None], 80, 1), encoder="fake")
+    return SpeechFeatures(phones, np.repeat(energy[:, None], 80, 1), np.zeros((count, 9), np.float32), encoder="fake")
 
 
 def voice(duration_s: float, seed: int = 0) -> np.ndarray:

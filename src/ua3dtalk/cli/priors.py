@@ -47,7 +47,7 @@ class TrainEmotion(Command):
     """Train the emotion teacher on acted speech, and measure it on speakers it has not heard."""
 
     table: Positional[Annotated[Path, arg(metavar="TABLE.csv")]]
-    """Recordings: a CSV with the columns file, speaker, label (one must be neutral) and, if known, intensity (0 to 1)."""
+    """Recordings: a CSV with the columns file, speaker, label and, if known, intensity (0..1); one label is neutral."""
     out: Annotated[Path, arg(metavar="TEACHER.safetensors")]
     """The weights to write."""
     seed: int = 0

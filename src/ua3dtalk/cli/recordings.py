@@ -9,6 +9,7 @@ from pathlib import Path
 from ua3dtalk.core.errors import UserError
 
 COLUMNS = ("file", "speaker", "label")
+INTENSITY = "intensity"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +22,14 @@ class Recording:
     """Who speaks."""
     label: str
     """The emotion."""
+    intensity: float | None
+    """0 (normal) to 1 (strong), or None."""
 
 
 def read_recordings(path: Path) -> list[Recording]:
-    """Read a CSV with the columns ``file,speaker,label``; files are relative to the table's folder.
+    """Read a CSV with the columns ``file,speaker,label`` and, if you like, ``intensity`` (0 to 1, or empty).
+
+    Files are relative to the table's folder.
 
     Raises:
         UserError: no table of that form, or a line without one of the values or whose file does not exist.
@@ -52,4 +57,17 @@ def _recording(path: Path, number: int, row: dict[str, str | None]) -> Recording
     sound = path.parent / file
     if not sound.is_file():
         raise UserError(f"the table {path}, line {number}: {sound} does not exist.", "Correct the path.")
-    return Recording(file=sound, speaker=speaker, label=label.lower())
+    return Recording(file=sound, speaker=speaker, label=label.lower(), intensity=_intensity(path, number, row))
+
+
+def _intensity(path: Path, number: int, row: dict[str, str | None]) -> float | None:
+    text = (row.get(INTENSITY) or "").strip()
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UserError(f"the table {path}, line {number}: intensity {text!r}.", "Give 0 to 1, or leave it empty.")
+    return value

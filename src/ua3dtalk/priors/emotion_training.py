@@ -1,55 +1,75 @@
-"""Training the emotion teacher on acted speech, and measuring it on speakers it has not heard."""
+"""Training the emotion teacher on acted speech, and measuring it on speakers it has not heard (DESIGN §6)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 from torch import nn
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log, track
-from ua3dtalk.priors.emotion_model import AcousticLevels, EmotionNet, acoustic_levels, collate
+from ua3dtalk.priors.emotion_data import NEUTRAL, EmotionData, Utterance, read_utterances
+from ua3dtalk.priors.emotion_discriminant import OWN_WEIGHT, fit_discriminant, fit_shares
+from ua3dtalk.priors.emotion_model import AcousticLevels, EmotionNet
+from ua3dtalk.priors.emotion_scores import area_under_curve, average_recall, calibration_error, speaker_interval
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
-from ua3dtalk.priors.sound_augmentation import perturb
-from ua3dtalk.priors.speech_features import PhoneEncoder, SpeechEncoder, log_mel
-from ua3dtalk.subject.speech_data import sample_at
+from ua3dtalk.priors.speech_features import SpeechEncoder
 
-NEUTRAL = "neutral"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Utterance:
-    """One acted utterance."""
-
-    speaker: str
-    """Utterances of one speaker are held out together."""
-    label: str
-    """Emotion, e.g. ``happy``."""
-    audio: Float32[np.ndarray, " s"]
-    """16 kHz mono."""
+__all__ = ["EmotionConfig", "Utterance", "train_emotion"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmotionConfig:
     """How the teacher is trained."""
 
-    epochs: int = 26
+    epochs: int = 24
     """Passes over the utterances, each time in another of their versions."""
     versions: int = 4
     """Perturbed versions of each utterance beside the original."""
-    folds: int = 5
-    """Groups of held-out speakers for the figures; 0 measures nothing."""
-    batch: int = 32
+    folds: int = 10
+    """Groups of held-out speakers for figures and calibration, at most one for each speaker; 0 measures nothing."""
+    batch: int = 48
     """Utterances in a batch."""
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 4e-3
     """Peak of the one-cycle schedule."""
     seed: int = 0
     """Of all randomness."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What teachers that never heard the speaker say of each utterance."""
+
+    network: Float32[np.ndarray, "u c"]
+    """Logits of the network."""
+    votes: Float32[np.ndarray, "u c"]
+    """Logits of the discriminant."""
+    intensity: Float32[np.ndarray, " u"]
+    """Intensity before it is squashed."""
+    fold: np.ndarray
+    """Which group of speakers it was in."""
+    experts: list[EmotionNet] = field(default_factory=list)
+    """The teacher of each group, fitted to the others."""
+
+    def shares(self, truth: np.ndarray, fold: int | None) -> tuple[float, float]:
+        """Factors of network and discriminant, from all folds but one (None: from all)."""
+        used = self.fold != fold if fold is not None else np.ones(len(truth), bool)
+        return fit_shares(self.network[used], self.votes[used], truth[used])
+
+    def logits(self, truth: np.ndarray) -> Float32[np.ndarray, "u c"]:
+        """Calibrated logits; the shares of each fold come from the other folds."""
+        found = np.zeros_like(self.network)
+        for fold in np.unique(self.fold).tolist():
+            held, (a, b) = self.fold == fold, self.shares(truth, fold)
+            found[held] = a * self.network[held] + b * self.votes[held]
+        return found
 
 
 def train_emotion(
@@ -59,7 +79,7 @@ def train_emotion(
     encoder: SpeechEncoder | None = None,
     progress: Progress = Silent(),  # noqa: B008
 ) -> EmotionTeacher:
-    """Train the teacher (DESIGN §6).
+    """Train the teacher. The same utterances and settings give the same weights, bit for bit.
 
     Args:
         utterances: Acted speech with labels; ``neutral`` must be among them.
@@ -73,124 +93,167 @@ def train_emotion(
         normalisation.
 
     Raises:
-        UserError: fewer than two labels or speakers, or no neutral speech.
+        UserError: fewer than two labels or speakers, no neutral speech, or an utterance that is too short.
     """
     labels = sorted({u.label for u in utterances})
-    speakers = sorted({u.speaker for u in utterances})
+    speakers = {u.speaker for u in utterances}
     if len(labels) < 2 or len(speakers) < 2 or NEUTRAL not in labels:
         raise UserError(
             f"The speech has labels {labels} of {len(speakers)} speakers.", "Give neutral and others, of 2+."
         )
-    encoder = encoder or PhoneEncoder()
-    rng = np.random.default_rng(config.seed)
-    data = [_versions(u, encoder, config.versions, rng) for u in track(progress, "emotion: features", utterances)]
-    truth = np.array([labels.index(u.label) for u in utterances])
-    owner = np.array([speakers.index(u.speaker) for u in utterances])
-    facts: dict[str, Any] = {"utterances": len(utterances), "speakers": len(speakers), "labels": labels}
-    if config.folds:
-        facts |= _held_out_figures(data, truth, owner, labels, config, progress)
-    net = _fit(data, truth, len(labels), config)
-    embeddings, _ = _run(net, [versions[0] for versions in data])
-    centroids = np.stack([embeddings[truth == i].mean(axis=0) for i in range(len(labels))])
-    teacher = EmotionTeacher(net, tuple(labels), torch.from_numpy(centroids), encoder.name, facts)
+    with one_thread():
+        data = read_utterances(utterances, config.versions, config.seed, encoder, progress)
+        teacher = fit_teacher(data, config, progress)
     if out is not None:
         teacher.save(out)
-    log.info("emotion teacher: %s", {k: v for k, v in facts.items() if k != "confusion"})
+    log.info("emotion teacher: %s", {k: v for k, v in teacher.facts.items() if k != "confusion"})
     return teacher
 
 
-def _versions(
-    utterance: Utterance, encoder: SpeechEncoder, count: int, rng: np.random.Generator
-) -> list[AcousticLevels]:
-    """The utterance without its silent edges, and perturbed. Perturbed versions keep the phones of the original."""
-    speech = encoder.encode(utterance.audio)
-    level = speech.mel.mean(axis=1)
-    active = np.flatnonzero(level > level.max() - 8)
-    start, stop = max(0, active[0] - 3), min(len(level), active[-1] + 4)
-    phones = speech.phones[start:stop]
-    found = [acoustic_levels(speech.mel[start:stop], phones)]
-    for _ in range(count):
-        sound = perturb(utterance.audio[start * 160 : stop * 160], rng)
-        mel = log_mel(sound, 0, len(sound) // 160 + 1)
-        stretched = sample_at(phones, np.linspace(0, len(phones) - 1, len(mel)))
-        found.append(acoustic_levels(mel, stretched))
+def fit_teacher(data: EmotionData, config: EmotionConfig, progress: Progress = Silent()) -> EmotionTeacher:  # noqa: B008
+    """Measure and calibrate on held-out speakers, then fit to all."""
+    facts: dict[str, Any] = {
+        "utterances": len(data.truth),
+        "speakers": int(data.owner.max()) + 1,
+        "labels": list(data.labels),
+        "intensities": bool((data.strong >= 0).any()),
+    }
+    shares = (1.0, 0.3)
+    if config.folds:
+        held = held_out(data, config, progress)
+        facts |= figures(held, data)
+        shares = held.shares(data.truth, None)
+    everyone = np.arange(len(data.truth))
+    net = fit_expert(data, everyone, config)
+    net.share(*shares)
+    embeddings = run(net, data.levels[everyone * data.versions])[0]
+    centroids = np.stack([embeddings[data.truth == i].mean(axis=0) for i in range(len(data.labels))])
+    return EmotionTeacher(net, data.labels, torch.from_numpy(centroids), data.encoder, facts)
+
+
+def held_out(data: EmotionData, config: EmotionConfig, progress: Progress = Silent()) -> HeldOut:  # noqa: B008
+    """Fit a teacher for each group of speakers to all others, and ask it about that group."""
+    count = min(config.folds, int(data.owner.max()) + 1)
+    fold = data.owner % count
+    network = np.zeros((len(fold), len(data.labels)), np.float32)
+    votes, intensity, experts = np.zeros_like(network), np.zeros(len(fold), np.float32), []
+    for k in track(progress, "emotion: held-out speakers", range(count)):
+        held = np.flatnonzero(fold == k)
+        net = fit_expert(data, np.flatnonzero(fold != k), config)
+        _, network[held], votes[held], intensity[held] = run(net, data.levels[held * data.versions])
+        experts.append(net)
+    return HeldOut(network, votes, intensity, fold, experts)
+
+
+def figures(held: HeldOut, data: EmotionData) -> dict[str, Any]:
+    """Scores of held-out speakers, rounded; JSON values."""
+    probabilities = softmax(held.logits(data.truth))
+    confusion = np.zeros((len(data.labels), len(data.labels)), int)
+    np.add.at(confusion, (data.truth, probabilities.argmax(axis=1)), 1)
+    interval = speaker_interval(lambda i: average_recall(probabilities[i], data.truth[i]), data.owner)
+    found = {
+        "uar_held_out_speakers": round(average_recall(probabilities, data.truth), 3),
+        "uar_interval": [round(x, 3) for x in interval],
+        "uar_discriminant_alone": round(average_recall(held.votes, data.truth), 3),
+        "uar_network_alone": round(average_recall(held.network, data.truth), 3),
+        "recall": {
+            label: round(float(row[i] / row.sum()), 2)
+            for i, (label, row) in enumerate(zip(data.labels, confusion, strict=True))
+        },
+        "calibration_error": round(calibration_error(probabilities, data.truth), 3),
+        "confusion": confusion.tolist(),
+    }
+    said = (data.strong >= 0) & (data.truth != data.labels.index(NEUTRAL))
+    if len(np.unique(data.strong[said])) == 2:
+        found["intensity_auc"] = round(area_under_curve(held.intensity[said], data.strong[said]), 3)
     return found
 
 
-def _fit(data: list[list[AcousticLevels]], truth: np.ndarray, classes: int, config: EmotionConfig) -> EmotionNet:
+def fit_expert(data: EmotionData, chosen: np.ndarray, config: EmotionConfig) -> EmotionNet:
+    """Network and discriminants, fitted to some utterances; logits are not weighed yet."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # layers and dropout draw from torch's own generator
-        rng = np.random.default_rng(config.seed)
-        net = EmotionNet(classes)
-        first = collate([versions[0] for versions in data])
-        heard = first.mfcc[first.active]
-        net.mfcc_mean.copy_(heard.mean(dim=0))
-        net.mfcc_std.copy_(heard.std(dim=0))
-        counts = np.bincount(truth, minlength=classes)
-        loss_of = nn.CrossEntropyLoss(
-            torch.tensor(len(truth) / classes / counts, dtype=torch.float32), label_smoothing=0.1
-        )
-        batches = max(1, len(data) // config.batch)
-        optimizer = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=2e-2)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.learning_rate, total_steps=config.epochs * batches
-        )
-        for _ in range(config.epochs):
-            for chosen in np.array_split(rng.permutation(len(data)), batches):
-                windows = collate([data[i][rng.integers(len(data[i]))] for i in chosen])
-                loss = loss_of(net(windows)[1], torch.from_numpy(truth[chosen]))
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-                optimizer.step()
-                schedule.step()
+        net = EmotionNet(len(data.labels))
+        _standardise(net, data, chosen)
+        _fit_discriminants(net, data, chosen)
+        _fit_network(net, data, chosen, config)
     return net.eval()
 
 
+def _standardise(net: EmotionNet, data: EmotionData, chosen: np.ndarray) -> None:
+    own = data.levels[chosen * data.versions]
+    heard, all_versions = own.frames[own.active], data.levels.functionals[torch.from_numpy(data.rows(chosen))]
+    net.frame_mean.copy_(heard.mean(dim=0))
+    net.frame_std.copy_(heard.std(dim=0) + 1e-3)
+    net.functional_mean.copy_(all_versions.mean(dim=0))
+    net.functional_std.copy_(all_versions.std(dim=0) + 1e-4)
+
+
+def _fit_discriminants(net: EmotionNet, data: EmotionData, chosen: np.ndarray) -> None:
+    """Of the labels, and of intensity: strongly against normally acted, else any emotion against none."""
+    weight = np.concatenate([[OWN_WEIGHT], np.ones(data.versions - 1)])
+
+    def fit(of: np.ndarray, label: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        x = net.standard(data.levels[data.rows(of)])
+        return fit_discriminant(x, np.repeat(label, data.versions), np.tile(weight, len(of)))
+
+    coefficients, constants = fit(chosen, data.truth[chosen])
+    net.discriminant.copy_(coefficients)
+    net.discriminant_bias.copy_(constants)
+    emotional = data.truth != data.labels.index(NEUTRAL)
+    said = chosen[(data.strong[chosen] >= 0) & emotional[chosen]]
+    told = len(np.unique(data.strong[said])) == 2
+    of, label = (said, data.strong[said]) if told else (chosen, emotional[chosen].astype(np.int64))
+    coefficients, constants = fit(of, label)
+    direction = coefficients[:, 1] - coefficients[:, 0]
+    net.intensity.copy_(direction)
+    net.intensity_bias.copy_(constants[1] - constants[0])
+    scores = net.intensities(data.levels[of * data.versions])
+    net.intensity_scale.copy_(scores.std() + 1e-3)
+
+
+def _fit_network(net: EmotionNet, data: EmotionData, chosen: np.ndarray, config: EmotionConfig) -> None:
+    rng = np.random.default_rng(config.seed)
+    truth = data.truth[chosen]
+    counts = np.bincount(truth, minlength=len(data.labels)).clip(1)
+    balance = torch.tensor(len(truth) / len(counts) / counts, dtype=torch.float32)
+    loss_of = nn.CrossEntropyLoss(balance, label_smoothing=0.1)
+    batches = max(1, len(chosen) // config.batch)
+    optimizer = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=2e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.epochs * batches)
+    for _ in range(config.epochs):
+        for part in np.array_split(rng.permutation(chosen), batches):
+            windows = data.levels[part * data.versions + rng.integers(data.versions, size=len(part))]
+            loss = loss_of(net(windows)[1], torch.from_numpy(data.truth[part]))
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+            optimizer.step()
+            schedule.step()
+
+
 @torch.no_grad()
-def _run(net: EmotionNet, windows: list[AcousticLevels]) -> tuple[np.ndarray, np.ndarray]:
-    outputs = [net(collate(windows[i : i + 64])) for i in range(0, len(windows), 64)]
-    return torch.cat([o[0] for o in outputs]).numpy(), torch.cat([o[1] for o in outputs]).softmax(dim=1).numpy()
+def run(net: EmotionNet, windows: AcousticLevels) -> tuple[np.ndarray, ...]:
+    """Embedding, logits of network and discriminant, raw intensity."""
+    outputs = []
+    for start in range(0, len(windows), 64):
+        part = windows[np.arange(start, min(start + 64, len(windows)))]
+        outputs.append((*net(part), net.votes(part), net.intensities(part)))
+    return tuple(torch.cat(column).numpy() for column in zip(*outputs, strict=True))
 
 
-def _held_out_figures(
-    data: list[list[AcousticLevels]],
-    truth: np.ndarray,
-    owner: np.ndarray,
-    labels: list[str],
-    config: EmotionConfig,
-    progress: Progress,
-) -> dict[str, Any]:
-    probabilities = np.zeros((len(data), len(labels)), np.float32)
-    noisy = np.zeros_like(probabilities)
-    for fold in track(progress, "emotion: held-out speakers", range(config.folds)):
-        held = owner % config.folds == fold
-        net = _fit([d for d, h in zip(data, held, strict=True) if not h], truth[~held], len(labels), config)
-        probabilities[held] = _run(net, [data[i][0] for i in np.flatnonzero(held)])[1]
-        noisy[held] = _run(net, [data[i][-1] for i in np.flatnonzero(held)])[1]
-    predicted = probabilities.argmax(axis=1)
-    confusion = np.zeros((len(labels), len(labels)), int)
-    np.add.at(confusion, (truth, predicted), 1)
-    return {
-        "uar_held_out_speakers": round(_recall(probabilities, truth), 3),
-        "uar_held_out_speakers_perturbed": round(_recall(noisy, truth), 3),
-        "recall": {label: round(float(confusion[i, i] / confusion[i].sum()), 2) for i, label in enumerate(labels)},
-        "calibration_error": round(_calibration_error(probabilities, truth), 3),
-        "confusion": confusion.tolist(),
-    }
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Rows of probabilities."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _recall(probabilities: Float[np.ndarray, "u c"], truth: np.ndarray) -> float:
-    """Unweighted average recall."""
-    right = probabilities.argmax(axis=1) == truth
-    return float(np.mean([right[truth == c].mean() for c in np.unique(truth)]))
-
-
-def _calibration_error(probabilities: Float[np.ndarray, "u c"], truth: np.ndarray) -> float:
-    """Expected calibration error over ten bins of confidence."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    which = np.minimum((confidence * 10).astype(int), 9)
-    gaps = [
-        abs(confidence[which == b].mean() - right[which == b].mean()) * (which == b).mean() for b in np.unique(which)
-    ]
-    return float(np.sum(gaps))
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order: with several threads weights differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -85,6 +85,7 @@ def _context_independent_scores(samples: np.ndarray, peak: float) -> Int16[np.nd
             samprate=SAMPLE_RATE_HZ,
             cmn="batch",
             allphone=pocketsphinx.get_model_path("en-us/en-us-phone.lm.bin"),
+            dict=None,  # words are not decoded; reading the dictionary takes longer than a second of sound
             beam=1e-2,  # the search itself is not used
             pbeam=1e-2,
             senlogdir=folder,

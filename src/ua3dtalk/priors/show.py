@@ -54,8 +54,13 @@ def _emotion_row(teacher: EmotionTeacher) -> PriorRow:
         trained_on=f"{facts.get('utterances', '?')} utterances of {facts.get('speakers', '?')} speakers: "
         + ", ".join(teacher.labels),
         figures=f"unseen speakers: average recall {facts.get('uar_held_out_speakers', '?')} "
-        f"(chance {1 / len(teacher.labels):.2f})",
+        f"({_range(facts.get('uar_interval'))}; chance {1 / len(teacher.labels):.2f}), "
+        f"calibration error {facts.get('calibration_error', '?')}",
     )
+
+
+def _range(interval: Any) -> str:
+    return "95 % interval " + (f"{interval[0]} to {interval[1]}" if interval else "?")
 
 
 def _person_rows(priors: Priors) -> list[PriorRow]:

@@ -27,7 +27,7 @@ def perturb(audio: Float32[np.ndarray, " s"], rng: np.random.Generator) -> Float
         sound = np.asarray(sosfilt(butter(2, edges, "band", output="sos"), sound))
     if rng.random() < 0.7:
         noise = np.asarray(lfilter([1], [1, -rng.uniform(0, 0.97)], rng.normal(size=len(sound))))
-        ratio = 10 ** (-rng.uniform(8, 35) / 20)
+        ratio = 10 ** (-rng.uniform(5, 35) / 20)
         sound = sound + noise * ratio * np.sqrt(np.mean(sound**2) / np.mean(noise**2))
     return sound.astype(np.float32)
 

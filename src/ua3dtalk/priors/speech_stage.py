@@ -10,6 +10,7 @@ from ua3dtalk.priors.content import ContentPrior
 from ua3dtalk.priors.lip_targets import lip_shapes, project
 from ua3dtalk.priors.offset import find_offset
 from ua3dtalk.priors.speech_features import PhoneEncoder, SpeechEncoder, frame_level_db
+from ua3dtalk.subject.speech_data import SCHEMA
 from ua3dtalk.subject.store import Subject
 
 STAGE = "speech"
@@ -36,7 +37,8 @@ def run_speech_stage(
         prior: Content prior; the shipped one when None.
     """
     encoder = encoder or PhoneEncoder()
-    if subject.stage_done(STAGE, {"encoder": encoder.name}):
+    settings = {"encoder": encoder.name, "schema": SCHEMA}
+    if subject.stage_done(STAGE, settings):
         return
     samples = _samples(subject)
     level = frame_level_db(samples, len(samples) // 160 + 1)
@@ -45,7 +47,7 @@ def run_speech_stage(
     if not len(samples) or rms_db < QUIET_DB:
         (subject.folder / "speech.npz").unlink(missing_ok=True)
         log.warning("%s: no speech to learn from (%.0f dB)", subject.folder, rms_db)
-        subject.finish_stage(STAGE, [], facts | {"speech": "none"}, {"encoder": encoder.name})
+        subject.finish_stage(STAGE, [], facts | {"speech": "none"}, settings)
         return
     speech = encoder.encode(samples, progress)
     prior = prior or ContentPrior.load()
@@ -67,7 +69,7 @@ def run_speech_stage(
         "rival_r": round(offset.rival, 3),
         "accepted": offset.accepted,
     }
-    subject.finish_stage(STAGE, ["speech.npz"], facts, {"encoder": encoder.name})
+    subject.finish_stage(STAGE, ["speech.npz"], facts, settings)
 
 
 def _samples(subject: Subject) -> np.ndarray:

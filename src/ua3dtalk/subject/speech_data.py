@@ -14,6 +14,11 @@ from ua3dtalk.core.files import atomic_path
 
 NUM_PHONES = 42
 NUM_MEL = 80
+VOICE_NAMES = ("pitch", "periodicity", "h1_h2", "h1_a1", "h1_a3", "cepstral_peak", "f1", "f2", "f3")
+"""Columns of the voice tracks."""
+NUM_VOICE = len(VOICE_NAMES)
+SCHEMA = 2
+"""Of the file; 1 had no voice tracks."""
 WINDOW_STEPS = 16
 STEP_S = 0.02
 AGAIN = "Run `ua3dtalk prepare` again."
@@ -21,20 +26,23 @@ AGAIN = "Run `ua3dtalk prepare` again."
 
 @dataclass(frozen=True)
 class SpeechFeatures:
-    """Phone posteriors and log-mel of one recording; frame ``a`` is centred on ``a / rate_hz`` seconds."""
+    """Phones, log-mel and voice tracks of one recording; frame ``a`` is centred on ``a / rate_hz`` seconds."""
 
     phones: Float32[np.ndarray, "a 42"]
     """Posterior of each phone; rows sum to 1."""
     mel: Float32[np.ndarray, "a 80"]
     """Natural logarithm of the mel power spectrum; the floor is log(1e-6)."""
+    voice: Float32[np.ndarray, "a 9"]
+    """``VOICE_NAMES``: semitones over 27.5 Hz, periodicity 0..1, tilts and cepstral peak in dB, formants in kHz."""
     encoder: str
     """Name and hash of the encoder; features of different encoders do not mix."""
     rate_hz: float = 100.0
     """Frames per second."""
 
     def __post_init__(self) -> None:
-        if len(self.phones) != len(self.mel) or not len(self.mel):
-            raise ValueError(f"phones has {len(self.phones)} frames and mel {len(self.mel)}; equal and > 0 are needed.")
+        lengths = {"phones": len(self.phones), "mel": len(self.mel), "voice": len(self.voice)}
+        if len(set(lengths.values())) > 1 or not len(self.mel):
+            raise ValueError(f"Frames: {lengths}; equal and > 0 are needed.")
 
     @property
     def num_audio_frames(self) -> int:
@@ -59,28 +67,31 @@ class SpeechFeatures:
     def shifted(self, shift_s: float) -> SpeechFeatures:
         """The same features where frame ``a`` holds what was heard at ``a / rate_hz + shift_s`` (edges repeated)."""
         index = np.arange(self.num_audio_frames) + shift_s * self.rate_hz
-        return SpeechFeatures(
-            sample_at(self.phones, index), sample_at(self.mel, index), encoder=self.encoder, rate_hz=self.rate_hz
-        )
+        phones, mel, voice = (sample_at(track, index) for track in (self.phones, self.mel, self.voice))
+        return SpeechFeatures(phones, mel, voice, encoder=self.encoder, rate_hz=self.rate_hz)
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` in one atomic step."""
-        encoder, rate_hz = np.array(self.encoder), np.array(self.rate_hz)
+        encoder, rate_hz, schema = np.array(self.encoder), np.array(self.rate_hz), np.array(SCHEMA)
+        phones, mel, voice = self.phones, self.mel, self.voice
         with atomic_path(path) as partial:
-            np.savez(partial, phones=self.phones, mel=self.mel, encoder=encoder, rate_hz=rate_hz)
+            np.savez(partial, phones=phones, mel=mel, voice=voice, encoder=encoder, rate_hz=rate_hz, schema=schema)
 
     @staticmethod
     def load(path: Path) -> SpeechFeatures:
         """Read what ``save`` wrote.
 
         Raises:
-            UserError: missing, damaged, incomplete, or holding values that are not finite.
+            UserError: missing, damaged, of an older version, incomplete, or holding values that are not finite.
         """
         try:
             with np.load(path, allow_pickle=False) as archive:
+                if "voice" not in archive:
+                    raise UserError(f"{path} was written by an older version and has no voice tracks.", AGAIN)
                 found = SpeechFeatures(
                     archive["phones"],
                     archive["mel"],
+                    archive["voice"],
                     encoder=str(archive["encoder"]),
                     rate_hz=float(archive["rate_hz"]),
                 )
@@ -88,7 +99,7 @@ class SpeechFeatures:
             raise UserError(f"{path} does not exist (a video without speech has none).", AGAIN) from error
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{path} cannot be read ({error}).", AGAIN) from error
-        if not (np.isfinite(found.phones).all() and np.isfinite(found.mel).all()):
+        if not all(np.isfinite(track).all() for track in (found.phones, found.mel, found.voice)):
             raise UserError(f"{path} holds values that are not finite.", AGAIN)
         return found
 
