@@ -7,7 +7,8 @@ Every person is left out in turn, with all clips of that person: weights and off
   the clip's own offset; counted over all windows, and over those that hold speech for at least half of the time;
 - *planted*: the sound itself moved by whole frames, and the offset found again, clips of 8 s and more;
 - *adapted*: subjects of 20 s and more, fitted on all but their last 10 s (or last fifth), with a prior that does not
-  know the person;
+  know the person; R² of the lower face's motion is that of least squares, and as used, with the gain that gives lips
+  back their amplitude and costs R²;
 - *style*: error of the whole face in those seconds, with the style network and with content alone, for each seed.
 
 Run: python benchmarks/content.py [PERSON=]CLIP... [--cache FOLDER] [--seeds 2] [--json]
@@ -32,6 +33,7 @@ from ua3dtalk.core.progress import Silent
 from ua3dtalk.evaluation.lip_expert import lip_sync
 from ua3dtalk.priors.content import ContentPrior, voice_activity
 from ua3dtalk.priors.content_training import ContentConfig, HeldOut, figures, mean_figure, train_held_out
+from ua3dtalk.priors.context import apply_to_context
 from ua3dtalk.priors.offset import correlation, find_offset
 from ua3dtalk.priors.person import FOLD_GAP, fit_person, make_folds, predict_person
 from ua3dtalk.priors.speech_features import PhoneEncoder
@@ -113,9 +115,12 @@ def adapted_rows(clip: HeldOut, basis: np.ndarray, path: Path, seeds: int) -> tu
                 by_style[held] = whole_face(of_fold, style_features(of_fold, speech, count), content)[held, :13]
     person, _ = fit_person(prior, speech, face[:, :13], by_style, frames, folds)
     predicted, true = predict_person(person, speech, by_style)[test], face[test, :13]
+    share = float(person.style_share[0])
+    least = (1 - share) * apply_to_context(speech, test / FPS, person.weights) + share * by_style[test]
     return {"subject": clip.source.name, "seconds": round(len(test) / FPS, 1),
-            "opening_r": round(correlation(predicted[:, 12], true[:, 12]), 3),
-            "centred_r2": round(centred_r2(predicted, true, track.mesh_basis[:12]), 3),
+            "style_share": share, "opening_r": round(correlation(predicted[:, 12], true[:, 12]), 3),
+            "centred_r2": round(centred_r2(least, true, track.mesh_basis[:12]), 3),
+            "centred_r2_with_gain": round(centred_r2(predicted, true, track.mesh_basis[:12]), 3),
             "mean_abs_lag": round(mean_lag(predicted, true), 2)}, rows  # fmt: skip
 
 

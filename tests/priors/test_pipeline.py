@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from made_speaker import made_opening, made_speech, made_subject, made_track
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.features import EmotionRequest
 from ua3dtalk.priors.offset import correlation
+from ua3dtalk.priors.phone_posteriors import silence_columns
 from ua3dtalk.priors.pipeline import Priors, PriorsConfig, fit_priors, subject_features
-from ua3dtalk.priors.style import StyleConfig
+from ua3dtalk.priors.style import StyleConfig, fit_style, style_features, whole_face
 from ua3dtalk.subject.labels import EmotionSpan
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
@@ -101,7 +103,7 @@ def test_saved_priors_are_equal(fitted: Subject, tmp_path: Path) -> None:
     priors.save(tmp_path / "copy.safetensors")
     copy = Priors.load(tmp_path / "copy.safetensors")
     assert copy.header == priors.header
-    request = EmotionRequest("happy", 0.7)
+    request = EmotionRequest("happy", 0.7, extrapolate=True)
     speech = made_speech(3, seed=5)
     for name, array in priors.features(speech, 75, request).arrays().items():
         np.testing.assert_array_equal(array, copy.features(speech, 75, request).arrays()[name])
@@ -118,7 +120,7 @@ def test_a_tampered_file_is_refused(fitted: Subject, tmp_path: Path) -> None:
 
 def test_speech_of_another_encoder_is_refused(fitted: Subject) -> None:
     speech = made_speech(2)
-    other = type(speech)(speech.phones, speech.mel, encoder="another:1")
+    other = type(speech)(speech.phones, speech.mel, speech.voice, encoder="another:1")
     with pytest.raises(UserError, match="another:1"):
         Priors.load(fitted.folder / "priors.safetensors").features(other, 50, None)
 
@@ -152,3 +154,56 @@ def test_the_subjects_own_label_can_be_asked_for(labelled: Subject) -> None:
     with pytest.raises(UserError, match="smug") as caught:
         priors.features(labelled.speech(), 10, EmotionRequest("grumpy", 1.0))
     assert "neutral" in str(caught.value)
+
+
+def test_silence_closes_the_mouth_of_a_person(fitted: Subject) -> None:
+    priors = Priors.load(fitted.folder / "priors.safetensors")
+    speech = made_speech(6, seed=8)
+    phones, mel = speech.phones.copy(), speech.mel.copy()
+    phones[200:500], mel[200:500] = 0, np.log(1e-6)
+    phones[200:500, silence_columns()[0]] = 1
+    quiet = priors.features(replace(speech, phones=phones, mel=mel), 150, EmotionRequest("neutral", 0.0)).lower
+    np.testing.assert_allclose(quiet[60:115], np.tile(priors.rest, (55, 1)), atol=1e-5)
+    assert np.abs(quiet[:45, 12] - priors.rest[12]).max() > 0.5  # before it, somebody speaks
+
+
+def test_style_carries_no_content() -> None:
+    """Shuffled style still speaks the right visemes; swapped content does not."""
+    speech, rng = made_speech(FRAMES / 25, seed=4), np.random.default_rng(0)
+    opening = np.stack([made_opening(speech, FRAMES, delay) for delay in (-2.0, 0.0, 2.0)], axis=1)
+    opening = (opening - opening.mean(axis=0)) / opening.std(axis=0)
+    content = opening @ rng.normal(0, 0.6, (3, 64)) + rng.normal(0, 0.5, (FRAMES, 64))
+    face = rng.normal(0, 0.3, (FRAMES, 19))
+    face[:, 12] += opening[:, 1]
+    face, content = face.astype(np.float32), content.astype(np.float32)
+    train, test = range(550), np.arange(570, FRAMES)
+    net = fit_style(speech, content, face, train, StyleConfig(steps=120, batch=8), np.random.default_rng(0))
+    style, order = style_features(net, speech, FRAMES)[test], rng.permutation(len(test))
+
+    def opening_r(with_content: np.ndarray, with_style: np.ndarray) -> float:
+        return correlation(whole_face(net, with_style, with_content)[:, 12], face[test, 12])
+
+    right = opening_r(content[test], style)
+    shuffled, swapped = opening_r(content[test], style[order]), opening_r(content[test][order], style)
+    assert right > 0.7 and shuffled > 0.8 * right, (right, shuffled)
+    assert swapped < 0.6 * right, (right, swapped)
+
+
+def test_style_is_kept_only_where_it_helps(fitted: Subject) -> None:
+    figures = Priors.load(fitted.folder / "priors.safetensors").facts["figures"]
+    features = subject_features(fitted.folder)
+    assert figures["style_used"] == (figures["style_error_ratio"] < 1)
+    assert features.present[0].tolist() == [1, 1, figures["style_used"], 1]
+    assert bool(np.any(features.style)) == figures["style_used"]
+
+
+def test_without_style_content_speaks_alone(fitted: Subject) -> None:
+    track, speech = fitted.track(), fitted.speech()
+    content = subject_features(fitted.folder).content
+    face = np.concatenate([track.lower, track.upper], axis=1)
+    config = StyleConfig(steps=4, batch=4)
+    net = fit_style(speech, content, face, range(500), config, np.random.default_rng(0), with_style=False)
+    style = style_features(net, speech, 50)
+    assert not style.any()
+    other = replace(speech, mel=speech.mel[::-1].copy())
+    np.testing.assert_array_equal(style_features(net, other, 50), style)

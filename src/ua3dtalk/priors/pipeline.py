@@ -35,7 +35,7 @@ from ua3dtalk.subject.track_data import NUM_LOWER
 
 __all__ = ["EmotionRequest", "PriorFeatures", "Priors", "PriorsConfig", "fit_priors", "subject_features"]
 STAGE = "priors"
-VERSION = 2
+VERSION = 3
 """Of what is written; files of another one are fitted again."""
 MIN_TRAIN_FRAMES = 150
 
@@ -109,6 +109,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         "emotion_variance_explained": round(emotion.gain, 3),
         "style_error_ratio": round(style.error_ratio, 3),
         "penalty_opening": float(lips.person.penalty[-1]),
+        "style_used": bool(style.net.used),
         "style_share": float(lips.person.style_share[0]),
         "gain_opening": round(float(lips.person.gain[-1, -1]), 3),
     }
@@ -201,26 +202,29 @@ def _style(
     folds: Sequence[Fold],
     config: PriorsConfig,
 ) -> _Style:
-    """Style features, training frames out of fold, and the error with style over the error with content alone."""
+    """Style features, training frames out of fold; style is kept where it lessens the error of held-out blocks."""
 
-    def train(used: Sequence[int]) -> StyleNet:
-        return fit_style(speech, content, face, used, config.style, np.random.default_rng(config.seed))
+    def train(used: Sequence[int], with_style: bool) -> StyleNet:
+        rng = np.random.default_rng(config.seed)
+        return fit_style(speech, content, face, used, config.style, rng, with_style=with_style)
 
-    net = train(frames)
+    def error(nets: Sequence[StyleNet]) -> float:
+        held = [np.asarray(fold.held) for fold in folds]
+        made = [whole_face(net, style_features(net, speech, len(face)), content) for net in nets]
+        return float(np.sum([np.abs(m[h] - face[h]).sum() for m, h in zip(made, held, strict=True)]))
+
+    with_style, alone = ([train(fold.fit, kept) for fold in folds] for kept in (True, False))
+    ratio = error(with_style) / max(error(alone), 1e-9)
+    helps = ratio < 1
+    net = train(frames, helps)
     final = style_features(net, speech, len(face))
-    out, with_style, without = final.copy(), 0.0, 0.0
-    predicted = whole_face(net, final, content)
-    for fold in folds:
-        of_fold = train(fold.fit)
-        raw = style_features(of_fold, speech, len(face))
-        held = np.asarray(fold.held)
-        out[held] = out_of_fold_style(final, raw, fold)
-        centre = raw[np.asarray(fold.fit)].mean(axis=0)
+    out, predicted = final.copy(), whole_face(net, final, content)
+    for fold, of_fold in zip(folds, with_style if helps else alone, strict=True):
+        raw, held = style_features(of_fold, speech, len(face)), np.asarray(fold.held)
         predicted[held] = whole_face(of_fold, raw, content)[held]
-        with_style += float(np.abs(predicted[held] - face[held]).sum())
-        without += float(np.abs(whole_face(of_fold, np.tile(centre, (len(raw), 1)), content) - face)[held].sum())
-    lower = np.ascontiguousarray(predicted[:, :NUM_LOWER])
-    return _Style(net, content, out, lower, with_style / max(without, 1e-9))
+        if helps:
+            out[held] = out_of_fold_style(final, raw, fold)
+    return _Style(net, content, out, np.ascontiguousarray(predicted[:, :NUM_LOWER]), ratio)
 
 
 def _figures(features: PriorFeatures, lower: np.ndarray, train: list[int], test: list[int]) -> dict[str, float]:

@@ -39,11 +39,13 @@ class StyleNet(nn.Module):
 
     mel_mean: Tensor
     mel_std: Tensor
+    used: Tensor
 
     def __init__(self, width: int = 48) -> None:
         super().__init__()
         self.register_buffer("mel_mean", torch.zeros(NUM_MEL))
         self.register_buffer("mel_std", torch.ones(NUM_MEL))
+        self.register_buffer("used", torch.ones(()))  # 0: style did not help this person; content speaks alone
         self.convs = nn.Sequential(
             nn.Conv1d(NUM_MEL, width, 5, 2, 2), nn.ReLU(), nn.Dropout(0.3), nn.Conv1d(width, width, 5, 2, 2), nn.ReLU()
         )
@@ -59,8 +61,9 @@ class StyleNet(nn.Module):
         return self.rnn(self.drop(self.convs(normal.transpose(1, 2)).transpose(1, 2)))[0]
 
     def forward(self, mel: Float[Tensor, "b a 80"], content: Float[Tensor, "b t 64"]) -> Float[Tensor, "b t 19"]:
-        """The person's lower and upper face from content (frozen) and style."""
-        return self.fuse_content(self.drop(content)) + self.fuse_style(self.drop(self.style(mel)))
+        """The person's lower and upper face from content (frozen) and style, or from content alone."""
+        known = self.fuse_content(self.drop(content))
+        return known + self.fuse_style(self.drop(self.style(mel))) if self.used else known
 
 
 def fit_style(
@@ -70,12 +73,28 @@ def fit_style(
     frames: Sequence[int],
     config: StyleConfig,
     rng: np.random.Generator,
+    *,
+    with_style: bool = True,
 ) -> StyleNet:
-    """Train on stretches of ``frames`` (others are not looked at) with L1 on the whole face."""
+    """Train on stretches of ``frames`` (others are not looked at) with L1 on the whole face.
+
+    Args:
+        speech: Speech of the whole video, in the picture's time.
+        content: ``f_exp``, which stays as it is.
+        targets: Lower and upper face.
+        frames: Frames to learn from.
+        config: Settings.
+        rng: Draws the weights' start, the stretches and the noise.
+        with_style: Without, only the layer over content is trained, and ``used`` is 0.
+
+    Returns:
+        The network, ready to use.
+    """
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator.initial_seed())  # layers and dropout draw from torch's own generator
         net = StyleNet().train()
+        net.used.fill_(float(with_style))
         mel = torch.from_numpy(_picture_mel(speech, len(targets)))
         seen = mel.reshape(len(targets), FRAMES_PER_PICTURE, NUM_MEL)[torch.as_tensor(list(frames))]
         net.mel_mean.copy_(seen.mean(dim=(0, 1)))
@@ -120,9 +139,11 @@ def _picture_mel(speech: SpeechFeatures, num_frames: int) -> Float32[np.ndarray,
 
 @torch.no_grad()
 def style_features(net: StyleNet, speech: SpeechFeatures, num_frames: int) -> Float32[np.ndarray, "t 64"]:
-    """``f_style`` of a recording of any length, in overlapping chunks of 20 s."""
-    mel = torch.from_numpy(_picture_mel(speech, num_frames))
+    """``f_style`` of a recording of any length, in overlapping chunks of 20 s; zeros where style is not used."""
     out = np.zeros((num_frames, NUM_FEATURES), np.float32)
+    if not net.used:
+        return out
+    mel = torch.from_numpy(_picture_mel(speech, num_frames))
     for start in range(0, num_frames, CHUNK):
         low, high = max(0, start - OVERLAP), min(num_frames, start + CHUNK + OVERLAP)
         stop = min(num_frames, start + CHUNK)

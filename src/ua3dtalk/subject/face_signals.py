@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 
 RIGHT_EYE, LEFT_EYE = 33, 263
 """Outer corners."""
@@ -18,7 +18,7 @@ the brows, cheek up to the eye."""
 NUM_FACE_SIGNALS = len(FACE_SIGNALS)
 
 
-def raw_signals(points: Float[np.ndarray, "t p 3"]) -> dict[str, Float64[np.ndarray, " t"]]:
+def raw_signals(points: Float[np.ndarray, "t p 3"]) -> dict[str, Float[np.ndarray, " t"]]:
     """Named signals from landmarks in the head frame; larger is more active; unit: eye distances.
 
     Args:
@@ -54,7 +54,7 @@ def raw_signals(points: Float[np.ndarray, "t p 3"]) -> dict[str, Float64[np.ndar
     }
 
 
-def face_signals(points: Float[np.ndarray, "t p 3"]) -> Float64[np.ndarray, "t 16"]:
+def face_signals(points: Float[np.ndarray, "t p 3"]) -> Float[np.ndarray, "t 16"]:
     """The signals that emotions are read from and borrowed with, in the order of ``FACE_SIGNALS``.
 
     They hold the person's anatomy too: only differences from the person's neutral face are person-independent.
