@@ -135,4 +135,5 @@ def conditions(subject: Subject, features: PriorFeatures, lower: np.ndarray, upp
         content=features.content,
         style=features.style,
         emotion=features.emotion,
+        present=features.present,
     )
