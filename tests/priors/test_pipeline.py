@@ -203,7 +203,17 @@ def test_without_style_content_speaks_alone(fitted: Subject) -> None:
     face = np.concatenate([track.lower, track.upper], axis=1)
     config = StyleConfig(steps=4, batch=4)
     net = fit_style(speech, content, face, range(500), config, np.random.default_rng(0), with_style=False)
-    style = style_features(net, speech, 50)
-    assert not style.any()
-    other = replace(speech, mel=speech.mel[::-1].copy())
-    np.testing.assert_array_equal(style_features(net, other, 50), style)
+    style = style_features(net, speech, FRAMES)
+    assert style.any()
+    np.testing.assert_array_equal(whole_face(net, style, content), whole_face(net, 0 * style, content))
+
+
+def test_a_style_that_did_not_help_is_not_given_to_the_avatar(fitted: Subject) -> None:
+    priors = Priors.load(fitted.folder / "priors.safetensors")
+    features = []
+    for used in (1.0, 0.0):
+        priors.style.used.fill_(used)
+        features.append(priors.features(fitted.speech(), 50))
+    assert features[0].style.any() and not features[1].style.any()
+    assert [f.present[0, 2] for f in features] == [1, 0]
+    np.testing.assert_array_equal(features[0].lower, features[1].lower)  # the lips' share of style is another question

@@ -19,7 +19,7 @@ from ua3dtalk.priors.expression_shift import ExpressionShift
 from ua3dtalk.priors.features import EmotionMix, EmotionRequest, PriorFeatures
 from ua3dtalk.priors.person import PersonContent, predict_person
 from ua3dtalk.priors.silence import close_in_silence
-from ua3dtalk.priors.style import StyleNet, style_features, whole_face
+from ua3dtalk.priors.style import StyleNet, given_style, style_features, whole_face
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.track_data import NUM_LOWER
 
@@ -115,7 +115,7 @@ class Priors:
         lower = close_in_silence(predict_person(self.person, speech, by_style), voiced, self.rest)
         return PriorFeatures(
             content=content,
-            style=style,
+            style=given_style(self.style, style),
             emotion=points,
             lower=lower + shifts[:, :NUM_LOWER],
             upper_offset=np.ascontiguousarray(shifts[:, NUM_LOWER:]),

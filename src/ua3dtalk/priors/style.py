@@ -45,7 +45,7 @@ class StyleNet(nn.Module):
         super().__init__()
         self.register_buffer("mel_mean", torch.zeros(NUM_MEL))
         self.register_buffer("mel_std", torch.ones(NUM_MEL))
-        self.register_buffer("used", torch.ones(()))  # 0: style did not help this person; content speaks alone
+        self.register_buffer("used", torch.ones(()))  # 0: the avatar is not given the style of this person
         self.convs = nn.Sequential(
             nn.Conv1d(NUM_MEL, width, 5, 2, 2), nn.ReLU(), nn.Dropout(0.3), nn.Conv1d(width, width, 5, 2, 2), nn.ReLU()
         )
@@ -61,9 +61,8 @@ class StyleNet(nn.Module):
         return self.rnn(self.drop(self.convs(normal.transpose(1, 2)).transpose(1, 2)))[0]
 
     def forward(self, mel: Float[Tensor, "b a 80"], content: Float[Tensor, "b t 64"]) -> Float[Tensor, "b t 19"]:
-        """The person's lower and upper face from content (frozen) and style, or from content alone."""
-        known = self.fuse_content(self.drop(content))
-        return known + self.fuse_style(self.drop(self.style(mel))) if self.used else known
+        """The person's lower and upper face from content (frozen) and style."""
+        return self.fuse_content(self.drop(content)) + self.fuse_style(self.drop(self.style(mel)))
 
 
 def fit_style(
@@ -85,7 +84,7 @@ def fit_style(
         frames: Frames to learn from.
         config: Settings.
         rng: Draws the weights' start, the stretches and the noise.
-        with_style: Without, only the layer over content is trained, and ``used`` is 0.
+        with_style: Without, only the layer over content is trained; style stays at weight 0.
 
     Returns:
         The network, ready to use.
@@ -94,7 +93,6 @@ def fit_style(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator.initial_seed())  # layers and dropout draw from torch's own generator
         net = StyleNet().train()
-        net.used.fill_(float(with_style))
         mel = torch.from_numpy(_picture_mel(speech, len(targets)))
         seen = mel.reshape(len(targets), FRAMES_PER_PICTURE, NUM_MEL)[torch.as_tensor(list(frames))]
         net.mel_mean.copy_(seen.mean(dim=(0, 1)))
@@ -110,7 +108,8 @@ def fit_style(
             sound = sound + 0.8 * (torch.rand((len(chosen), 1, 1), generator=generator) - 0.5)
             known = torch.stack([frozen[s : s + length] for s in chosen])
             wanted = torch.stack([face[s : s + length] for s in chosen])
-            loss = (net(sound, known) - wanted).abs().mean()
+            made = net(sound, known) if with_style else net.fuse_content(net.drop(known))
+            loss = (made - wanted).abs().mean()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -139,11 +138,9 @@ def _picture_mel(speech: SpeechFeatures, num_frames: int) -> Float32[np.ndarray,
 
 @torch.no_grad()
 def style_features(net: StyleNet, speech: SpeechFeatures, num_frames: int) -> Float32[np.ndarray, "t 64"]:
-    """``f_style`` of a recording of any length, in overlapping chunks of 20 s; zeros where style is not used."""
-    out = np.zeros((num_frames, NUM_FEATURES), np.float32)
-    if not net.used:
-        return out
+    """``f_style`` of a recording of any length, in overlapping chunks of 20 s."""
     mel = torch.from_numpy(_picture_mel(speech, num_frames))
+    out = np.zeros((num_frames, NUM_FEATURES), np.float32)
     for start in range(0, num_frames, CHUNK):
         low, high = max(0, start - OVERLAP), min(num_frames, start + CHUNK + OVERLAP)
         stop = min(num_frames, start + CHUNK)
@@ -157,6 +154,11 @@ def whole_face(
 ) -> Float32[np.ndarray, "t 19"]:
     """What the style network makes of the face: for figures."""
     return (net.fuse_content(torch.from_numpy(content)) + net.fuse_style(torch.from_numpy(style))).numpy()
+
+
+def given_style(net: StyleNet, style: Float32[np.ndarray, "t 64"]) -> Float32[np.ndarray, "t 64"]:
+    """What the avatar is given: the features, or zeros where style did not help the person."""
+    return style * np.float32(net.used)
 
 
 def out_of_fold_style(
