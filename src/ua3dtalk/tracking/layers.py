@@ -10,6 +10,8 @@ from ua3dtalk.subject.labels import HEAD_LABELS, Label
 from ua3dtalk.tracking.topology import CHIN, FOREHEAD_TOP
 
 HEAD_VALUES = [int(label) for label in HEAD_LABELS]
+FILL_SIDE = 256
+"""Larger pictures are filled in at half their size, pixels."""
 FILL_BELOW = -0.15
 """The torso layer is filled behind head pixels below this height on the face: chin −0.5, forehead 0.5."""
 
@@ -63,9 +65,20 @@ def torso_layer(
     sure[labels == Label.TORSO] *= 0.02
     hidden = _hidden_neck(np.isin(labels, HEAD_VALUES), below, landmarks)
     alpha = cv2.GaussianBlur((below | hidden).astype(np.float32), (0, 0), max(0.6, max(frame.shape[:2]) / 400))
-    colours = fill_holes(frame.astype(np.float32), sure).clip(0, 255).astype(np.uint8)
-    rgb = np.where(below[..., None], frame, colours)
+    rgb = np.where(below[..., None], frame, _smooth_fill(frame, sure))
     return np.concatenate([rgb, (alpha * 255).round().astype(np.uint8)[..., None]], -1)
+
+
+def _smooth_fill(frame: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """``fill_holes`` on a picture of half the size where that is large enough: what is filled in is smooth anyway."""
+    height, width = sure.shape
+    if max(height, width) <= FILL_SIDE:
+        return fill_holes(frame.astype(np.float32), sure).clip(0, 255).astype(np.uint8)
+    size = (width // 2, height // 2)
+    weight = cv2.resize(sure, size, interpolation=cv2.INTER_AREA)
+    known = cv2.resize(frame.astype(np.float32) * sure[..., None], size, interpolation=cv2.INTER_AREA)
+    filled = fill_holes(known / np.maximum(weight, 1e-6)[..., None], weight).clip(0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _hidden_neck(head: np.ndarray, below: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

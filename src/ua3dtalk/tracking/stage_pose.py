@@ -44,8 +44,6 @@ MEAN_FRAMES, MASK_FRAMES = 60, 20
 LEAST_FEATURES = 25
 """With fewer, registration says less than landmarks do."""
 RESOLUTION_PER_M = (300.0, 1400.0)
-ALTERNATIONS = 2
-"""Poses and the landmarks' shape are fitted in turn this often."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,8 @@ def _registered(
 ) -> _Fit:
     """Poses and shape made true by material points of the head; unchanged where it shows too little texture.
 
-    Two rounds: the mean picture of the second is sharper, since it is made with the poses of the first.
+    Two rounds: the mean picture of the second is sharper, since it is made with the poses of the first. Poses and the
+    landmarks' shape are fitted in turn.
     """
     vertices, rigid = mean_face().vertices, rigid_vertices()
     per_m = float(np.median(fit.bundle.focal / fit.poses.translations[:, 2]))
@@ -127,7 +126,7 @@ def _registered(
     registration = Registration(surface, lambda t: _grey(subject, t), fit.bundle.focal, seen.centre)
     frames = np.flatnonzero(seen.valid)
     allowed = rigid_region(surface, vertices, _person(subject, registration, fit.poses, _spread(frames, MASK_FRAMES)))
-    for name in ("registration", "registration again"):
+    for name, alternations in (("registration", 1), ("registration again", 2)):
         mean = registration.mean_picture(fit.poses, _spread(frames, MEAN_FRAMES).tolist())
         features = registration.features(mean, allowed)
         if len(features) < LEAST_FEATURES:
@@ -141,7 +140,7 @@ def _registered(
         structure = fit_structure(tracks, fit.poses, fit.bundle.focal, seen.centre, seen.unit)
         tracked = TrackedPoints(pixels, structure.points, structure.weights)
         poses, bundle = fit.poses, fit.bundle
-        for _ in range(ALTERNATIONS):
+        for _ in range(alternations):
             poses = refine_poses(poses, bundle, replace(seen, tracked=tracked), config.pose)
             bundle = refit_shape(
                 seen.points[chosen], poses[chosen], bundle, vertices[rigid], seen.centre, seen.unit, config.bundle
