@@ -1,11 +1,13 @@
-"""Video to subject: tracking, then speech."""
+"""Video to subject: tracking, speech, and a report on what the video is good for."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.priors.speech_stage import run_speech_stage
+from ua3dtalk.recipes.data_report.report import PAGE_NAME, write_data_report
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.pipeline import prepare
 from ua3dtalk.tracking.prepare_config import PrepareConfig
@@ -24,7 +26,7 @@ def prepare_subject(
     face_model: Path | None = None,
     progress: Progress | None = None,
 ) -> Subject:
-    """Prepare a portrait video of one speaker.
+    """Prepare a portrait video of one speaker, and report on it (``report.html``, ``report.json``).
 
     Args:
         video: Any container and codec that FFmpeg's libraries read.
@@ -37,7 +39,8 @@ def prepare_subject(
         progress: Where to report.
 
     Raises:
-        UserError: the video cannot become a subject; says why.
+        UserError: the video cannot become a subject; says why. Where the report says so (a still image, a cut), the
+            folder stays with it.
     """
     report = progress or Silent()
     config = PrepareConfig(
@@ -45,4 +48,7 @@ def prepare_subject(
     )
     subject = prepare(video, out, config, report)
     run_speech_stage(subject, report)
+    for finding in write_data_report(subject, start_s, report):
+        if finding.stops == "prepare":
+            raise UserError(f"{video}: {finding.what}", f"{finding.cure} {out / PAGE_NAME} says more.")
     return Subject.open(out)

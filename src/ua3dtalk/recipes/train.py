@@ -17,6 +17,7 @@ from ua3dtalk.core.provenance import provenance
 from ua3dtalk.gaussians.initialisation import initial_face, initial_mouth
 from ua3dtalk.priors.features import PriorFeatures
 from ua3dtalk.priors.pipeline import PriorsConfig, fit_priors, subject_features
+from ua3dtalk.recipes.data_report.report import PAGE_NAME, refusal
 from ua3dtalk.render.rasterizer import Rasterizer
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -60,7 +61,7 @@ def train_avatar(
     report = progress or Silent()
     target = device or torch.device("cpu")
     opened = Subject.open(subject)
-    require_speech(opened)
+    require_trainable(opened)
     if (out / "avatar.json").exists() and not resume:
         raise UserError(f"{out} already holds an avatar.", "Give another --out, or --resume to go on.")
     fit_priors(opened, PriorsConfig(seed=config.seed), report)
@@ -79,20 +80,23 @@ def train_avatar(
     return out
 
 
-def require_speech(subject: Subject) -> None:
-    """Refuse a subject whose video has no sound to learn from.
+def require_trainable(subject: Subject) -> None:
+    """Refuse a subject that no avatar can be trained on, before anything is computed.
 
     Raises:
-        UserError: it has none.
+        UserError: the report of ``prepare`` says why not; or, in a subject without a report, there is no speech.
     """
+    refused = refusal(subject)
+    if refused is not None:
+        raise UserError(
+            f"{subject.folder} cannot be trained on. {refused.what}",
+            f"{refused.cure} {subject.folder / PAGE_NAME} says more.",
+        )
     if not subject.has_audio or not subject.stage_done(SPEECH_STAGE):
         raise UserError(
             f"{subject.folder} has no speech to learn from: {subject.source.name} has no sound, or it is silent.",
             "Prepare a video in which the person is heard speaking.",
         )
-    frames = make_split(subject.num_frames).train
-    if len(frames) < 25:
-        raise UserError(f"{subject.folder} has {len(frames)} training frames.", "Use a video of three seconds or more.")
 
 
 def build_run(subject: Subject, config: TrainConfig, rasterizer: Rasterizer, device: torch.device) -> TrainingRun:

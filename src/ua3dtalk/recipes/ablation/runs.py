@@ -19,7 +19,7 @@ from ua3dtalk.recipes.ablation.rows import select_rows
 from ua3dtalk.recipes.ablation.subject import subject_with_priors
 from ua3dtalk.recipes.ablation.table import ablation_table, cell_folders
 from ua3dtalk.recipes.presets import preset
-from ua3dtalk.recipes.train import require_speech
+from ua3dtalk.recipes.train import require_trainable
 from ua3dtalk.subject.store import Subject
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
@@ -75,7 +75,7 @@ def run_ablations(
     base = preset(plan.preset, max_steps=plan.max_steps, overrides=plan.overrides)
     names = [row.name for row in select_rows(plan.rows, base)]
     opened = Subject.open(subject)
-    require_speech(opened)
+    require_trainable(opened)
     require_same_run(out, plan, opened.source_sha256)
     folders = []
     for seed in range(plan.seeds):
