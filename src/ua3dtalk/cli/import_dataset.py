@@ -9,6 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ua3dtalk.cli.command import Command, Report
+from ua3dtalk.cli.findings import findings_of
 from ua3dtalk.cli.inputs import existing_file, output_folder
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress
@@ -60,4 +61,5 @@ class Import(Command):
         difference = poses["imported_poses"]["rotation_difference_median_deg"]
         text = f"{out}: {subject.num_frames} frames of {subject.width}x{subject.height}, {seconds:.1f} s."
         text += f"\nPoses are measured anew, {difference:.1f} degrees (median) from the folder's."
-        return Report(f"{text}\nNext: ua3dtalk train {out} --out AVATAR", values)
+        report, found = findings_of(subject)
+        return Report(f"{text}\n{report}", values | found)

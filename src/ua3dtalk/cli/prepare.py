@@ -9,8 +9,8 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ua3dtalk.cli.command import Command, Report
+from ua3dtalk.cli.findings import findings_of
 from ua3dtalk.cli.inputs import existing_file, output_folder
-from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress
 
@@ -42,8 +42,6 @@ class Prepare(Command):
         labels = existing_file(self.labels, "--labels") if self.labels else None
         face_model = existing_file(self.face_model, "--face-model") if self.face_model else None
         self._check_numbers()
-        from ua3dtalk.recipes.data_report.findings import most_important, verdict
-        from ua3dtalk.recipes.data_report.report import PAGE_NAME, recorded_findings
         from ua3dtalk.recipes.prepare import prepare_subject
 
         subject = prepare_subject(
@@ -56,7 +54,7 @@ class Prepare(Command):
             face_model=face_model,
             progress=progress,
         )
-        findings = recorded_findings(subject)
+        text, found = findings_of(subject)
         seconds = subject.num_frames / subject.fps
         values = {
             "subject": str(out),
@@ -65,19 +63,9 @@ class Prepare(Command):
             "width": subject.width,
             "height": subject.height,
             "has_audio": subject.has_audio,
-            "verdict": verdict(findings),
-            "findings": to_plain(findings),
-            "report": str(out / PAGE_NAME),
         }
-        size = f"{subject.num_frames} frames of {subject.width}x{subject.height}, {seconds:.1f} s"
-        lines = [
-            f"{out}: {size}. {verdict(findings)}",
-            *(f"  - {finding.what} {finding.cure}".rstrip() for finding in most_important(findings)),
-            f"All findings, with pictures: {out / PAGE_NAME}",
-        ]
-        if all(finding.level != "refuse" for finding in findings):
-            lines.append(f"Next: ua3dtalk train {out} --out AVATAR")
-        return Report("\n".join(lines), values)
+        size = f"{subject.num_frames} frames of {subject.width}x{subject.height}, {seconds:.1f} s."
+        return Report(f"{out}: {size} {text}", values | found)
 
     def _check_numbers(self) -> None:
         if not 64 <= self.size <= 2048:

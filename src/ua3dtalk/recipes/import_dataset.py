@@ -1,12 +1,11 @@
-"""A folder that another system prepared to subject: its files and our tracking, then speech."""
+"""A folder that another system prepared to subject: its files and our tracking, then speech and the data report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ua3dtalk.core.progress import Progress, Silent
-from ua3dtalk.priors.speech_stage import run_speech_stage
-from ua3dtalk.recipes.prepare import DEFAULT_SIZE
+from ua3dtalk.recipes.prepare import DEFAULT_SIZE, finish_subject
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.imported.importing import import_folder
 from ua3dtalk.tracking.prepare_config import PrepareConfig
@@ -36,6 +35,4 @@ def import_subject(
     """
     report = progress or Silent()
     config = PrepareConfig(size=size or DEFAULT_SIZE, labels=labels, face_model=face_model)
-    subject = import_folder(folder, out, config, report)
-    run_speech_stage(subject, report)
-    return Subject.open(out)
+    return finish_subject(import_folder(folder, out, config, report), report)

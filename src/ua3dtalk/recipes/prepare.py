@@ -46,9 +46,23 @@ def prepare_subject(
     config = PrepareConfig(
         size=size or DEFAULT_SIZE, start_s=start_s, max_seconds=max_seconds, labels=labels, face_model=face_model
     )
-    subject = prepare(video, out, config, report)
-    run_speech_stage(subject, report)
-    for finding in write_data_report(subject, start_s, report):
+    return finish_subject(prepare(video, out, config, report), report, start_s)
+
+
+def finish_subject(subject: Subject, progress: Progress, start_s: float = 0.0) -> Subject:
+    """Speech and the data report, after tracking.
+
+    Args:
+        subject: All stages of tracking done.
+        progress: Where to report.
+        start_s: Where the subject begins in its video, seconds.
+
+    Raises:
+        UserError: the report says that its pictures cannot become an avatar; the folder stays, with the report.
+    """
+    run_speech_stage(subject, progress)
+    for finding in write_data_report(subject, start_s, progress):
         if finding.stops == "prepare":
-            raise UserError(f"{video}: {finding.what}", f"{finding.cure} {out / PAGE_NAME} says more.")
-    return Subject.open(out)
+            page = subject.folder / PAGE_NAME
+            raise UserError(f"{subject.source.name}: {finding.what}", f"{finding.cure} {page} says more.")
+    return Subject.open(subject.folder)

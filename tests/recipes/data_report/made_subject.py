@@ -96,7 +96,6 @@ class MadeActor:
         cv2.imwrite(str(folder / "background.png"), frames[0][..., ::-1])
         self.track().save(folder / "track.npz")
         facts: dict[str, dict[str, Any]] = {
-            "frames": {"source": {"fps": 25.0}},
             "pose": {"reprojection_px_at_512": 1.0, "flow_error_px_at_512": 0.05},
         }
         for stage in STAGES:

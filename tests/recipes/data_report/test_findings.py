@@ -18,7 +18,6 @@ GOOD = DataFacts(
     video=VideoFacts(
         num_frames=1500,
         seconds=60.0,
-        source_fps=30.0,
         new_pictures_per_s=25.0,
         frozen=(),
         black=(),

@@ -54,8 +54,6 @@ class VideoFacts:
     """Frames at 25 fps."""
     seconds: float
     """Length."""
-    source_fps: float
-    """Frame rate that the source says it has."""
     new_pictures_per_s: float
     """Pictures per second that differ from the one before."""
     frozen: tuple[TimeSpan, ...]
@@ -160,7 +158,7 @@ def measure(subject: Subject, start_s: float, progress: Progress) -> Measured:
     if recorded.get("speech") != "none":
         voiced = voice_activity(subject.speech(), subject.num_frames)
     facts = DataFacts(
-        video=video_facts(watched, float(subject.facts("frames")["source"]["fps"]), start_s, fps),
+        video=video_facts(watched, start_s, fps),
         tracking=_tracking_facts(subject, track, spots, start_s),
         mouth=mouth_facts(track.opening, fps),
         expression=expression_facts(track.head_points, fps),
@@ -172,14 +170,13 @@ def measure(subject: Subject, start_s: float, progress: Progress) -> Measured:
     return Measured(facts=facts, track=track, angles=angles, watched=watched, voiced=voiced, fps=fps, start_s=start_s)
 
 
-def video_facts(watched: Watched, source_fps: float, start_s: float, fps: float) -> VideoFacts:
+def video_facts(watched: Watched, start_s: float, fps: float) -> VideoFacts:
     """What the pass over all frames says about the sequence."""
     num_frames = len(watched.brightness)
     cuts = find_cuts(watched)
     return VideoFacts(
         num_frames=num_frames,
         seconds=num_frames / fps,
-        source_fps=source_fps,
         new_pictures_per_s=fps * (1 - float(repeats(watched).mean())),
         frozen=_times(freezes(watched), start_s, fps),
         black=_times(dark_stretches(watched), start_s, fps),

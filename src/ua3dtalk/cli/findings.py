@@ -1,0 +1,29 @@
+"""What the data report of a subject says, on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ua3dtalk.subject.store import Subject
+
+SHOWN = 3
+
+
+def findings_of(subject: Subject) -> tuple[str, dict[str, Any]]:
+    """The verdict, the most important findings, where all are, and what to do next; and the same for scripts."""
+    from ua3dtalk.core.config import to_plain
+    from ua3dtalk.recipes.data_report.findings import most_important, verdict
+    from ua3dtalk.recipes.data_report.report import PAGE_NAME, recorded_findings
+
+    findings = recorded_findings(subject)
+    page = subject.folder / PAGE_NAME
+    lines = [
+        verdict(findings),
+        *(f"  - {finding.what} {finding.cure}".rstrip() for finding in most_important(findings, SHOWN)),
+        f"All findings, with pictures: {page}",
+    ]
+    if all(finding.level != "refuse" for finding in findings):
+        lines.append(f"Next: ua3dtalk train {subject.folder} --out AVATAR")
+    values = {"verdict": verdict(findings), "findings": to_plain(findings), "report": str(page)}
+    return "\n".join(lines), values
