@@ -150,12 +150,12 @@ def _expression(found: Measured) -> str:
 
 def _pose(found: Measured) -> str:
     pose = found.facts.pose
-    middle = [f"{a}…{b}°" for a, b in pairwise(ANGLE_BINS_DEG[1:-1])]
-    names = [f"< {ANGLE_BINS_DEG[1]}°", *middle, f"> {ANGLE_BINS_DEG[-2]}°"]
+    middle = [f"{a}…{b}" for a, b in pairwise(ANGLE_BINS_DEG[1:-1])]
+    names = [f"< {ANGLE_BINS_DEG[1]}", *middle, f"> {ANGLE_BINS_DEG[-2]}"]
     angles = {name: found.angles[:, k] for k, name in enumerate(("pitch (up)", "yaw (to the left)", "roll"))}
     return (
-        bars(names, pose.seconds_by_yaw, "Seconds by yaw; to the subject's left is positive")
-        + bars(names, pose.seconds_by_pitch, "Seconds by pitch; up is positive")
+        bars(names, pose.seconds_by_yaw, "Seconds by yaw, degrees; to the subject's left is positive")
+        + bars(names, pose.seconds_by_pitch, "Seconds by pitch, degrees; up is positive")
         + curves(angles, found.fps, found.start_s, "degrees", found.facts.tracking.lost)
     )
 

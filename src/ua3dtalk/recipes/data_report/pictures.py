@@ -45,8 +45,8 @@ def extremes(subject: Subject, found: Measured) -> list[Shown]:
     known = np.flatnonzero(found.track.valid)
     yaw, opening = found.angles[known, 1], found.track.opening[known]
     ends = {
-        f"most to the right, {abs(yaw.min()):.0f}°": int(yaw.argmin()),
-        f"most to the left, {abs(yaw.max()):.0f}°": int(yaw.argmax()),
+        f"most to the right, {yaw.min():+.0f}°": int(yaw.argmin()),
+        f"most to the left, {yaw.max():+.0f}°": int(yaw.argmax()),
         "mouth widest open": int(opening.argmax()),
         "corners widest": int(signals["smile"][known].argmax()),
         "brows highest": int(signals["brows"][known].argmax()),
