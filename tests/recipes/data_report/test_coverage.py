@@ -11,6 +11,7 @@ from ua3dtalk.recipes.data_report.coverage import (
     angles_deg,
     emotion_facts,
     expression_facts,
+    expression_signals,
     face_height_px,
     mouth_facts,
     outside_share,
@@ -38,7 +39,7 @@ def test_the_mouth() -> None:
 
 
 def test_blinks_smiles_and_brows_are_counted(face: np.ndarray) -> None:
-    calm = expression_facts(face, FPS)
+    calm = expression_facts(expression_signals(face), FPS)
     assert (calm.blinks, calm.smile_s, calm.brows_up_s) == (0, 0.0, 0.0)
     eye = np.linalg.norm(face[0, 33] - face[0, 263])
     for start in (50, 150):  # two blinks of three frames
@@ -47,7 +48,7 @@ def test_blinks_smiles_and_brows_are_counted(face: np.ndarray) -> None:
     face[200:225, 61, 0] -= 0.1 * eye  # the corners go apart
     face[200:225, 291, 0] += 0.1 * eye
     face[100:150, [55, 107, 285, 336], 1] += 0.06 * eye
-    found = expression_facts(face, FPS)
+    found = expression_facts(expression_signals(face), FPS)
     assert found.blinks == 2 and found.blinks_per_minute == pytest.approx(12.0)
     assert found.smile_s == pytest.approx(1.0) and found.brows_up_s == pytest.approx(2.0)
     assert found.eyes_shut_share == pytest.approx(6 / 250)
@@ -55,7 +56,7 @@ def test_blinks_smiles_and_brows_are_counted(face: np.ndarray) -> None:
 
 def test_an_open_mouth_is_no_smile(face: np.ndarray) -> None:
     face[200:225, [14, 17, 152], 1] -= 0.03
-    assert expression_facts(face, FPS).smile_s == 0.0
+    assert expression_facts(expression_signals(face), FPS).smile_s == 0.0
 
 
 def test_jitter_is_noise_and_not_motion() -> None:

@@ -36,6 +36,7 @@ GOOD = DataFacts(
         outside_share=0.0,
         cut_off_share=0.0,
         other_faces=(),
+        faces_seen=1,
         face_size=1.73,
         outlines=11.0,
     ),
@@ -111,6 +112,11 @@ def test_a_photo_that_is_moved_about() -> None:
     stiff = replace(stiff, mouth=replace(GOOD.mouth, opening=(0.05, 0.055, 0.06)))
     first = find(stiff)[0]
     assert first.stops == "prepare" and "neither lips nor lids move" in first.what
+
+
+def test_a_second_face_outside_the_picture_is_told() -> None:
+    said = [f.what for f in find(with_fault("tracking", faces_seen=2)) if f.topic == "person"]
+    assert said == ["2 faces were seen in the video; the picture is cut to the main one."]
 
 
 def test_the_longest_scene_is_offered() -> None:

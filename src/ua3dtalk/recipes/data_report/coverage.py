@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,15 +105,14 @@ def mouth_facts(opening: Float[np.ndarray, " t"], fps: float) -> MouthFacts:
     )
 
 
-def expression_facts(points: Float[np.ndarray, "t 468 3"], fps: float) -> ExpressionFacts:
-    """From landmarks in the head frame. "Usual" is the median of the video."""
-    signals = expression_signals(points)
+def expression_facts(signals: Mapping[str, Float64[np.ndarray, " t"]], fps: float) -> ExpressionFacts:
+    """From ``expression_signals``."""
     shut = signals["lids"] < LIDS_CLOSED
     blinks = int((shut[1:] & ~shut[:-1]).sum())
     low, high = np.percentile(signals["brows"], [2, 98])
     return ExpressionFacts(
         blinks=blinks,
-        blinks_per_minute=blinks / len(points) * fps * 60,
+        blinks_per_minute=blinks / len(shut) * fps * 60,
         eyes_shut_share=float(shut.mean()),
         lids_least=float(np.percentile(signals["lids"], 2)),
         smile_s=float((signals["smile"] > SMILE).sum() / fps),
@@ -124,9 +123,12 @@ def expression_facts(points: Float[np.ndarray, "t 468 3"], fps: float) -> Expres
 
 
 def expression_signals(points: Float[np.ndarray, "t 468 3"]) -> dict[str, Float64[np.ndarray, " t"]]:
-    """Lids (share of their usual opening), smile and brows (eye distances from the usual).
+    """Lids (share of their usual opening), smile and brows (eye distances from the usual); usual is the video's median.
 
     The smile is the mouth's width and the height of its corners over the upper lip: an opening mouth does not raise it.
+
+    Args:
+        points: Landmarks in the head frame, metres.
     """
     points = points.astype(np.float64)
     raw = raw_signals(points)

@@ -48,6 +48,9 @@ def _praises(facts: DataFacts) -> Iterator[Finding]:
         pose = f"the head pose is {good} ({flow:.2f} px in motion, {reprojection:.1f} px in place)"
         what = f"The face was found in {tracking.tracked} of {facts.video.num_frames} frames; {pose}."
         yield Finding(level="ok", topic="tracking", what=what)
+    if tracking.faces_seen > 1 and not tracking.other_faces:
+        what = f"{tracking.faces_seen} faces were seen in the video; the picture is cut to the main one."
+        yield Finding(level="ok", topic="person", what=what)
     if speech.offset_ms is not None:
         when = "late" if speech.offset_ms > 0 else "early"
         moved = (

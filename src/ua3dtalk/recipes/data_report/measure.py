@@ -19,6 +19,7 @@ from ua3dtalk.recipes.data_report.coverage import (
     angles_deg,
     emotion_facts,
     expression_facts,
+    expression_signals,
     face_height_px,
     mouth_facts,
     outside_share,
@@ -92,6 +93,8 @@ class TrackingFacts:
     """Share of the frames looked at in which the head touches the picture's upper edge, 0..1."""
     other_faces: tuple[float, ...]
     """When another face is in the picture, of the moments looked at, seconds of the source video."""
+    faces_seen: int
+    """Faces in the whole source picture for a fifth of the time or more."""
     face_size: float
     """``drawn.face_size``, eye distances."""
     outlines: float
@@ -130,6 +133,8 @@ class Measured:
     """Tracked faces."""
     angles: np.ndarray
     """Pitch, yaw, roll, degrees, [T, 3]."""
+    signals: dict[str, np.ndarray]
+    """``coverage.expression_signals``."""
     watched: Watched
     """The pass over all frames."""
     voiced: np.ndarray | None
@@ -151,7 +156,7 @@ def measure(subject: Subject, start_s: float, progress: Progress) -> Measured:
     track = subject.track()
     watched = watch(subject, track, progress)
     spots = look_closely(subject, track)
-    angles, fps = angles_deg(track), subject.fps
+    angles, signals, fps = angles_deg(track), expression_signals(track.head_points), subject.fps
     shown = watched.brightness >= DARK_LEVEL
     recorded = subject.facts("speech")
     voiced = None
@@ -161,13 +166,22 @@ def measure(subject: Subject, start_s: float, progress: Progress) -> Measured:
         video=video_facts(watched, start_s, fps),
         tracking=_tracking_facts(subject, track, spots, start_s),
         mouth=mouth_facts(track.opening, fps),
-        expression=expression_facts(track.head_points, fps),
+        expression=expression_facts(signals, fps),
         pose=pose_facts(angles, fps),
         light=light_facts(watched.brightness[shown], watched.face_brightness[shown], spots),
         speech=speech_facts(_sound(subject), voiced, recorded, subject.num_frames, fps),
         emotion=emotion_facts(subject.labels, subject.num_frames, fps),
     )
-    return Measured(facts=facts, track=track, angles=angles, watched=watched, voiced=voiced, fps=fps, start_s=start_s)
+    return Measured(
+        facts=facts,
+        track=track,
+        angles=angles,
+        signals=signals,
+        watched=watched,
+        voiced=voiced,
+        fps=fps,
+        start_s=start_s,
+    )
 
 
 def video_facts(watched: Watched, start_s: float, fps: float) -> VideoFacts:
@@ -200,6 +214,7 @@ def _tracking_facts(subject: Subject, track: TrackData, spots: Sequence[Spot], s
         outside_share=outside_share(track.landmarks, subject.width, subject.height),
         cut_off_share=float(np.mean([spot.head_touches_top for spot in spots])),
         other_faces=tuple(round(spot.frame / subject.fps + start_s, 2) for spot in spots if spot.other_faces),
+        faces_seen=int(subject.facts("frames").get("faces_seen", 1)),
         face_size=face_size(track.landmarks),
         outlines=float(np.median([spot.outlines for spot in spots])),
     )

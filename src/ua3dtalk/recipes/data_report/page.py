@@ -10,7 +10,7 @@ from typing import Any
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.page import data_url, document, facts_table, number, table
 from ua3dtalk.recipes.data_report.cautions import GOOD_FLOW_PX, GOOD_JITTER_DEG, GOOD_REPROJECTION_PX, GOOD_VOICED_S
-from ua3dtalk.recipes.data_report.coverage import ANGLE_BINS_DEG, OPENING_BINS, expression_signals
+from ua3dtalk.recipes.data_report.coverage import ANGLE_BINS_DEG, OPENING_BINS
 from ua3dtalk.recipes.data_report.curves import STYLE as CURVE_STYLE
 from ua3dtalk.recipes.data_report.curves import bars, curves
 from ua3dtalk.recipes.data_report.finding import Finding, stretches
@@ -128,7 +128,7 @@ def _tracking_table(facts: DataFacts) -> str:
 
 def _expression(found: Measured) -> str:
     facts, fps = found.facts, found.fps
-    signals = expression_signals(found.track.head_points)
+    signals = found.signals
     names = [f"{low:g}+" for low in OPENING_BINS]
     face = facts.expression
     rows = [

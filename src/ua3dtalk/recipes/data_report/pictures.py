@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from ua3dtalk.evaluation.pictures import encode_jpeg
-from ua3dtalk.recipes.data_report.coverage import expression_signals
 from ua3dtalk.recipes.data_report.measure import Measured
 from ua3dtalk.subject.labels import Label
 from ua3dtalk.subject.store import Subject
@@ -41,16 +40,15 @@ def overview(subject: Subject, found: Measured) -> list[Shown]:
 
 def extremes(subject: Subject, found: Measured) -> list[Shown]:
     """The frames at the ends of yaw, opening, smile and lids: where tracking fails first."""
-    signals = expression_signals(found.track.head_points)
     known = np.flatnonzero(found.track.valid)
     yaw, opening = found.angles[known, 1], found.track.opening[known]
     ends = {
         f"most to the right, {yaw.min():+.0f}°": int(yaw.argmin()),
         f"most to the left, {yaw.max():+.0f}°": int(yaw.argmax()),
         "mouth widest open": int(opening.argmax()),
-        "corners widest": int(signals["smile"][known].argmax()),
-        "brows highest": int(signals["brows"][known].argmax()),
-        "lids most shut": int(signals["lids"][known].argmin()),
+        "corners widest": int(found.signals["smile"][known].argmax()),
+        "brows highest": int(found.signals["brows"][known].argmax()),
+        "lids most shut": int(found.signals["lids"][known].argmin()),
     }
     return [
         (f"{name}, {_when(int(known[k]), found.start_s, found.fps)}", overlay(subject, found, int(known[k])))
