@@ -14,7 +14,6 @@ from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.render.numba_backend import NumbaRasterizer
 from ua3dtalk.viewer.speech import Speech, load_speech
 
-
 FACE_GAUSSIANS = 3000
 """A browser that draws by software is slow with all of them."""
 
