@@ -47,6 +47,11 @@ class FaceReading:
     strengths: Float64[np.ndarray, "t l"]
     """Probability times intensity, 0..1."""
 
+    def only(self, labels: Sequence[str]) -> FaceReading:
+        """Some of the labels; what was found of the others counts as neutral."""
+        kept = [k for k, name in enumerate(self.labels) if name in labels]
+        return FaceReading(tuple(self.labels[k] for k in kept), self.probabilities[:, kept], self.strengths[:, kept])
+
     def mix(self) -> EmotionMix:
         """As what can be asked of the priors."""
         if not self.labels:
@@ -105,7 +110,7 @@ class FaceEmotions:
         signal = np.maximum((self.shifts[real] ** 2).mean(0) - np.diag(self.anatomy), 0.0)
         return self.shifts[chosen].mean(0) * signal / (signal + noise + 1e-12)
 
-    def read(self, signals: Float[np.ndarray, "t 16"], allowed: Sequence[str]) -> FaceReading:
+    def read(self, signals: Float[np.ndarray, "t 16"], labels: Sequence[str]) -> FaceReading:
         """Emotion in every frame of one person's video.
 
         Signals are averaged over a second, which takes out most of speech. An example explains a window by its best
@@ -114,12 +119,9 @@ class FaceEmotions:
 
         Args:
             signals: ``face_signals`` of T frames, 25 per second.
-            allowed: Labels that may come out (of a stranger's video: some of ``readable``).
+            labels: Emotions that compete with each other and with neutral: ``readable`` for a stranger's video.
         """
-        picks = [i for i, name in enumerate(self.labels) if name in allowed]
-        labels = tuple(sorted({self.labels[i] for i in picks}))
-        if not labels:
-            return FaceReading((), np.zeros((len(signals), 0)), np.zeros((len(signals), 0)))
+        picks = [i for i, name in enumerate(self.labels) if name in labels]
         means = uniform_filter1d(signals.astype(np.float64), WINDOW_FRAMES, axis=0, mode="nearest") - self.neutral
         shifts = self.shifts[picks]
         likely, share = _explain(means, shifts, self.anatomy + self.speech)
@@ -127,8 +129,9 @@ class FaceEmotions:
         left_over = calm @ (means - (likely * share) @ shifts) / (calm.sum() + WINDOW_FRAMES / 2)
         own = self.anatomy @ np.linalg.solve(self.anatomy + self.speech, left_over)
         likely, share = _explain(means - own, shifts, self.speech + STILL_UNKNOWN * self.anatomy)
-        member = np.array([[self.labels[i] == name for name in labels] for i in picks], np.float64)  # [k, l]
-        return FaceReading(labels, likely @ member, (likely * share) @ member)
+        names = tuple(sorted({self.labels[i] for i in picks}))
+        member = np.array([[self.labels[i] == name for name in names] for i in picks], np.float64)  # [k, l]
+        return FaceReading(names, likely @ member, (likely * share) @ member)
 
     def save(self, path: Path) -> None:
         """Write a safetensors file."""

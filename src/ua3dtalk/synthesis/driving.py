@@ -32,9 +32,9 @@ def read_driving(
         askable.find(model.readable[0], extrapolate)  # says why
     left_out = [name for name in model.readable if name not in allowed]
     if left_out:
-        log.warning("Not read from %s, because the subject never showed it: %s.", path.name, ", ".join(left_out))
-    reading = model.read(video_signals(path, progress, max_seconds), allowed)
+        log.warning("Counts as neutral, because the subject never showed it: %s.", ", ".join(left_out))
+    reading = model.read(video_signals(path, progress, max_seconds), model.readable)
     named = reading.named()
     shares = {name: named.count(name) / len(named) for name in dict.fromkeys(named)}
     log.info("%s shows: %s.", path.name, ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
-    return reading
+    return reading.only(allowed)
