@@ -35,6 +35,7 @@ class RedMouth:
     """Finds the red ellipse by its moments; sees no face where there is no red."""
 
     name = "red-mouth"
+    blendshapes = None
 
     def detect(self, frame: np.ndarray) -> np.ndarray | None:
         red = np.clip((frame[..., 0].astype(np.float64) - frame[..., 2] - 100) / 100, 0, 1)
