@@ -176,7 +176,7 @@ class Panel:
 
     def _add_emotion(self) -> None:
         gui, session = self._gui, self._session
-        names = (AUTO, *session.labels, TIMELINE)
+        names = (AUTO, *session.offered, TIMELINE)
         self._emotion = gui.add_dropdown(
             "Emotion", names, initial_value=AUTO, hint="auto: from the voice. timeline: from the lines below."
         )

@@ -76,8 +76,13 @@ class Session:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Emotions that can be asked for."""
+        """Emotions that the priors know, in the order of their probabilities."""
         return tuple(self.avatar.priors.labels)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """Emotions that can be asked for: those that the subject showed."""
+        return tuple(self.avatar.priors.askable.own)
 
     @property
     def timeline(self) -> str:
