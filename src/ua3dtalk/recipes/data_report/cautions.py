@@ -8,6 +8,7 @@ from ua3dtalk.recipes.data_report.coverage import EmotionFacts
 from ua3dtalk.recipes.data_report.finding import Finding, Topic, moments, stretches
 from ua3dtalk.recipes.data_report.light_and_sound import LightFacts, SpeechFacts
 from ua3dtalk.recipes.data_report.measure import DataFacts, TrackingFacts, VideoFacts
+from ua3dtalk.recipes.data_report.refusals import STILL_SHARE, frozen_share
 
 DRAWN_SIZE = 1.55
 """Smaller faces, in eye distances, are drawn: real ones lie at 1.73 ± .06 (see ``drawn.face_size``)."""
@@ -87,7 +88,7 @@ def _sequence(video: VideoFacts) -> Iterator[Finding]:
             "it is false.",
             "Film in one go.",
         )
-    if video.frozen:
+    if video.frozen and frozen_share(video) < STILL_SHARE:
         yield _warn(
             "pictures",
             f"The picture stands still at {stretches(video.frozen)} while time goes on: missing frames. The lips do "
@@ -96,7 +97,7 @@ def _sequence(video: VideoFacts) -> Iterator[Finding]:
         )
     if video.black:
         yield _warn("pictures", f"The picture is black at {stretches(video.black)}.", "Cut these parts out.")
-    if video.new_pictures_per_s < MIN_RATE:
+    if video.new_pictures_per_s < MIN_RATE and frozen_share(video) < STILL_SHARE:
         yield _warn(
             "pictures",
             f"Only {video.new_pictures_per_s:.0f} pictures per second are new, the rest repeat: quick lips are lost.",

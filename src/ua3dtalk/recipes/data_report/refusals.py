@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ua3dtalk.priors.pipeline import MIN_TRAIN_FRAMES
 from ua3dtalk.recipes.data_report.finding import Finding, moments, total_s
-from ua3dtalk.recipes.data_report.measure import DataFacts
+from ua3dtalk.recipes.data_report.measure import DataFacts, VideoFacts
 
 STILL_SHARE = 0.5
 """A video that stands still for longer than this teaches a photo. Planted: a still image .99; real clips up to .01."""
@@ -36,9 +36,13 @@ def refusals(facts: DataFacts) -> Iterator[Finding]:
         )
 
 
+def frozen_share(video: VideoFacts) -> float:
+    """Share of the time in which the picture stands still, 0..1."""
+    return total_s(video.frozen) / video.seconds
+
+
 def _pictures(facts: DataFacts) -> Iterator[Finding]:
-    video = facts.video
-    frozen = total_s(video.frozen) / video.seconds
+    video, frozen = facts.video, frozen_share(facts.video)
     stiff = facts.mouth.opening[2] - facts.mouth.opening[0] < STIFF_OPENING and facts.expression.lids_least > STIFF_LIDS
     if frozen >= STILL_SHARE or stiff:
         share = f"for {frozen:.0%} of the time" if frozen >= STILL_SHARE else "in the face: neither lips nor lids move"
