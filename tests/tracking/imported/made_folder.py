@@ -70,12 +70,11 @@ def made_folder(folder: Path, seconds: float = 3.2, size: int = 192, noise_deg: 
         _write(folder / "parsing" / f"{i}.png", painted(labels))
         below = np.isin(labels, [Label.TORSO, Label.NECK])[..., None]
         _write(folder / "torso_imgs" / f"{i}.png", np.where(below, np.dstack([picture, np.full_like(labels, 255)]), 0))
-        np.save(folder / "teeth_mask" / f"{i}.npy", labels == Label.INNER_MOUTH)
         wall = (labels == Label.BACKGROUND)[..., None]
         seen, total = seen + picture * wall, total + wall
     wall = (seen / np.maximum(total, 1)).astype(np.uint8)
     _write(folder / "bc.jpg", cv2.inpaint(wall, (total[..., 0] == 0).astype(np.uint8), 3, cv2.INPAINT_TELEA))
-    for name in ("gt_imgs/0.jpg", "ori_imgs/0.lms"):  # of every frame in a real folder; never read
+    for name in ("gt_imgs/0.jpg", "ori_imgs/0.lms", "teeth_mask/0.npy"):  # of every frame in a real folder; never read
         (folder / name).touch()
     write_transforms(folder, actor, noise_deg)
     write_units(folder / "au.csv", actor)

@@ -49,7 +49,7 @@ def test_poses_are_near_the_truth_and_fit_better_than_exact_ones(subject: Subjec
     relative = subject.track().viewmats[:, :3, :3].transpose(0, 2, 1) @ truth
     u, _, vt = np.linalg.svd(relative.mean(0))
     error = np.degrees(Rotation.from_matrix((u @ vt).T @ relative).magnitude())
-    assert np.median(error) < 2.5, "measured 1.2 degrees at 256 px"
+    assert np.median(error) < 1.5, "measured 0.4 degrees at 256 px"
     facts = subject.facts("pose")
     theirs = facts["imported_poses"]
     assert theirs["frames"] == 80
@@ -69,7 +69,7 @@ def test_masks_are_theirs_with_our_parts_of_the_face(subject: Subject, made: Mad
             if (truth == label).sum() > 20:
                 scores[label].append(iou(found == label, truth == label))
     means = {label.name: round(float(np.mean(values)), 2) for label, values in scores.items()}
-    least = {"HAIR": 0.95, "SKIN": 0.9, "BROWS": 0.4, "EYES": 0.5, "LIPS": 0.6, "INNER_MOUTH": 0.6}
+    least = {"HAIR": 0.95, "SKIN": 0.9, "BROWS": 0.4, "EYES": 0.5, "LIPS": 0.6, "INNER_MOUTH": 0.55}
     assert not {name: means[name] for name, value in least.items() if means[name] <= value}
 
 
@@ -102,8 +102,7 @@ def test_action_units_are_openfaces_where_it_has_them(subject: Subject, made: Ma
 
 
 def older(folder: Path) -> None:
-    """Makes it RAD-NeRF's: one colour for the whole head, no teeth and units, oblong, counted from 5, sound from 7."""
-    shutil.rmtree(folder / "teeth_mask")
+    """Makes it RAD-NeRF's: one colour for the whole head, no units, oblong, counted from 5, sound from 7."""
     (folder / "au.csv").unlink()
     for path in [*folder.glob("ori_imgs/*.jpg"), *folder.glob("*/*.png"), folder / "bc.jpg"]:
         picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[:176]

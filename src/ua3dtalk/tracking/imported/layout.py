@@ -79,31 +79,13 @@ class TalkingFolder:
         """
         return self.checked(self.folder / "bc.jpg", 3)
 
-    def teeth(self, i: int) -> np.ndarray:
-        """Where teeth show in frame ``i``, bool [H, W]; nowhere if the folder has no mask of it.
-
-        Raises:
-            UserError: the mask is damaged, or of another size than the first picture.
-        """
-        path = self.folder / "teeth_mask" / f"{self.first + i}.npy"
-        if not path.is_file():
-            return np.zeros((self.height, self.width), bool)
-        try:
-            mask = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise UserError(f"{path} cannot be read ({error}).", AGAIN) from error
-        self._check_size(path, mask.shape)
-        return mask > 0
-
     def checked(self, path: Path, channels: int) -> UInt8[np.ndarray, "h w *c"]:
         """A picture of the right size and number of channels."""
         picture = _read(path, channels)
-        self._check_size(path, picture.shape[:2])
+        height, width = picture.shape[:2]
+        if (width, height) != (self.width, self.height):
+            raise UserError(f"{path} is {width}x{height}, other pictures are {self.width}x{self.height}.", AGAIN)
         return picture
-
-    def _check_size(self, path: Path, shape: tuple[int, ...]) -> None:
-        if shape != (self.height, self.width):
-            raise UserError(f"{path} is {_size(shape)}, other pictures are {self.width}x{self.height}.", AGAIN)
 
     def fingerprint(self) -> str:
         """SHA-256 over the lists, the action units, and name and size of every other file that is used."""
@@ -114,7 +96,6 @@ class TalkingFolder:
         files = [self.folder / "bc.jpg", self.folder / "aud.wav"]
         for i in range(self.num_frames):
             files += [self.path(kind, i) for kind in _KINDS]
-            files.append(self.folder / "teeth_mask" / f"{self.first + i}.npy")
         for path in files:
             if path.is_file():
                 digest.update(f"{path.relative_to(self.folder)} {path.stat().st_size}\n".encode())
@@ -143,6 +124,8 @@ def read_layout(folder: Path) -> TalkingFolder:
     first, count = min(numbers), max(numbers) - min(numbers) + 1
     if count < MIN_SECONDS * FPS:
         raise UserError(f"{folder} holds {count} frames, at least {MIN_SECONDS * FPS:g} are needed.", "Import more.")
+    if 2 * len(numbers) <= count:
+        raise UserError(f"{folder}: only {len(numbers)} of the frames {first} to {max(numbers)} are listed.", AGAIN)
     for kind, (suffix, _) in _KINDS.items():
         _require(folder / kind, suffix, range(first, first + count))
     if not (folder / "bc.jpg").is_file():
@@ -246,7 +229,3 @@ def _sound_start(frames: list[dict[str, Any]], numbers: list[int], folder: Path)
             f"{folder}: aud_id minus img_id is not the same for all frames ({min(shifts)} to {max(shifts)}).", AGAIN
         )
     return min(numbers) + shifts.pop()
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape[1::-1])) if len(shape) == 2 else f"an array of shape {shape}"

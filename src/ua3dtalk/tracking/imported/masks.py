@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from ua3dtalk.subject.labels import Label
+from ua3dtalk.tracking.mouth import find_inner_mouth
 from ua3dtalk.tracking.regions import FaceRegions, face_regions
 
 COLOURS = {
@@ -37,29 +38,28 @@ def labels_of_colours(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, 
 
 
 def with_face_parts(
-    labels: UInt8[np.ndarray, "h w"], teeth: Bool[np.ndarray, "h w"], landmarks: Float[np.ndarray, "478 3"]
+    labels: UInt8[np.ndarray, "h w"], frame: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "478 3"]
 ) -> tuple[UInt8[np.ndarray, "h w"], FaceRegions]:
-    """Labels with brows, eyes, lips and the inside of the mouth, which come from the landmarks.
+    """Labels with brows, eyes, lips and the inside of the mouth, which are found as ``prepare`` finds them.
 
-    What they saw as mouth or teeth counts as inside the mouth where it lies between the outer lips. Where hair is not
-    told from skin, the head outside the face's mesh is called hair.
+    Where hair is not told from skin, the head outside the face's mesh is called hair.
 
     Args:
         labels: Of ``labels_of_colours``, at the stored size.
-        teeth: Their teeth, at the stored size.
+        frame: The picture, in which the lips' inner edge is looked for.
         landmarks: Pixels.
 
     Returns:
         The labels, and the regions that the landmarks span.
     """
-    regions = face_regions(labels.shape, landmarks)  # type: ignore[arg-type]
+    regions = face_regions((frame.shape[0], frame.shape[1]), landmarks)
     found = labels.copy()
-    mouth = (labels == Label.INNER_MOUTH) | teeth
+    # Not theirs: a mask that is one pixel off in half of the frames already overlaps less with the true mouth.
     found[labels == Label.INNER_MOUTH] = Label.SKIN
     if not (labels == Label.HAIR).any():
         found[(found == Label.SKIN) & ~regions.oval] = Label.HAIR
     found[regions.brows & regions.oval] = Label.BROWS
     found[regions.eyes] = Label.EYES
     found[regions.lips] = Label.LIPS
-    found[regions.inner_mouth | (mouth & regions.lips)] = Label.INNER_MOUTH
+    found[find_inner_mouth(frame, landmarks)] = Label.INNER_MOUTH
     return found, regions
