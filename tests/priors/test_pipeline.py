@@ -146,6 +146,18 @@ def test_labels_move_the_upper_face_in_proportion(labelled: Subject) -> None:
     assert shifts[2] == pytest.approx(2.0, abs=0.3)  # measured 1.92
 
 
+def test_what_was_not_shown_is_refused(fitted: Subject, labelled: Subject) -> None:
+    without, own = (Priors.load(s.folder / "priors.safetensors") for s in (fitted, labelled))
+    assert without.askable.shown == () and {"angry", "smug"} <= set(own.askable.shown)
+    with pytest.raises(UserError, match="carries no emotion labels"):
+        without.features(fitted.speech(), 10, EmotionRequest("angry"))
+    with pytest.raises(UserError, match="never showed 'fearful', only .*angry.*--extrapolate"):
+        own.features(labelled.speech(), 10, EmotionRequest("fearful"))
+    lent = own.features(labelled.speech(), 10, EmotionRequest("fearful", extrapolate=True))
+    neutral = own.features(labelled.speech(), 10, EmotionRequest("neutral"))
+    np.testing.assert_array_equal(lent.emotion, neutral.emotion)  # the stream stays where the avatar knows it
+
+
 def test_the_subjects_own_label_can_be_asked_for(labelled: Subject) -> None:
     priors = Priors.load(labelled.folder / "priors.safetensors")
     assert "smug" in priors.labels
