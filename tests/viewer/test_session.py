@@ -143,6 +143,17 @@ def test_emotion_moves_the_face_and_a_timeline_is_read_back(session: Session) ->
     assert "neutral" in session.timeline  # what was there stays
 
 
+def test_what_the_subject_never_showed_is_borrowed_or_refused(session: Session) -> None:
+    lent = [name for name in session.askable(borrow=True) if name not in session.askable(borrow=False)]
+    assert session.askable(borrow=False) == ("neutral", "happy") and lent
+    with pytest.raises(UserError, match=f"never showed '{lent[0]}'"):
+        session.feel(lent[0], 0.5)
+    session.feel(lent[0], 0.5, borrow=True)
+    assert session.emotion(session.shot()) == f"{lent[0]} 0.50"
+    session.follow(f"time_s,label\n0,{lent[0]}", borrow=True)
+    session.feel("auto", 0.5, borrow=True)  # the voice decides: there is nothing to borrow
+
+
 def test_a_saved_video_is_the_speech(session: Session, encoder: PhoneEncoder, tmp_path: Path) -> None:
     samples = session.speech.samples[:6400]
     session.say(Speech("short", samples, encoder.encode(samples)))

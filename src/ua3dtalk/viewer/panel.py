@@ -176,23 +176,26 @@ class Panel:
 
     def _add_emotion(self) -> None:
         gui, session = self._gui, self._session
-        names = (AUTO, *session.offered, TIMELINE)
+        names = (AUTO, *session.askable(borrow=False), TIMELINE)
         self._emotion = gui.add_dropdown(
             "Emotion", names, initial_value=AUTO, hint="auto: from the voice. timeline: from the lines below."
         )
         intensity = gui.add_slider("Intensity", 0.0, 1.0, 0.05, 1.0)
+        borrow = gui.add_checkbox(
+            "Borrow", False, hint="Also emotions that the subject never showed, with the motion of other people."
+        )
         self._timeline = gui.add_text("Timeline", "", multiline=True, hint="What is felt when; edit it and apply.")
         apply = gui.add_button("Apply the timeline", color="gray", icon=viser.Icon.TIMELINE)
 
         def follow() -> None:
-            session.follow(self._timeline.value)
+            session.follow(self._timeline.value, borrow.value)
             self._emotion.value = TIMELINE
 
         def feel() -> None:
             if self._emotion.value == TIMELINE:
                 follow()
                 return
-            session.feel(self._emotion.value, float(intensity.value))
+            session.feel(self._emotion.value, float(intensity.value), borrow.value)
             self._timeline.value = session.timeline
 
         def chosen(event: Any) -> None:
@@ -202,6 +205,13 @@ class Panel:
         self._emotion.on_update(chosen)
         intensity.on_update(chosen)
         apply.on_click(lambda event: self.later("emotion", event, follow))
+
+        @borrow.on_update
+        def _(event: Any) -> None:
+            names = (AUTO, *session.askable(borrow.value), TIMELINE)
+            kept = self._emotion.value if self._emotion.value in names else AUTO
+            self._emotion.options, self._emotion.value = names, kept
+            self.later("emotion", event, feel)
 
     def _add_view(self) -> None:
         gui, session = self._gui, self._session

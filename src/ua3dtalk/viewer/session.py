@@ -14,7 +14,7 @@ from jaxtyping import Float64, UInt8, UInt32
 from ua3dtalk.avatar.avatar import Avatar
 from ua3dtalk.core.progress import Progress
 from ua3dtalk.synthesis.drive import FPS, Drive, make_drive
-from ua3dtalk.synthesis.options import SynthesisOptions
+from ua3dtalk.synthesis.options import AUTO, SynthesisOptions
 from ua3dtalk.synthesis.write import synthesize
 from ua3dtalk.viewer.packing import pack
 from ua3dtalk.viewer.picture import draw
@@ -79,10 +79,10 @@ class Session:
         """Emotions that the priors know, in the order of their probabilities."""
         return tuple(self.avatar.priors.labels)
 
-    @property
-    def offered(self) -> tuple[str, ...]:
-        """Emotions that can be asked for: those that the subject showed."""
-        return tuple(self.avatar.priors.askable.own)
+    def askable(self, borrow: bool) -> tuple[str, ...]:
+        """Emotions that can be asked for: those that the subject showed, and on request those that others lend."""
+        found = self.avatar.priors.askable
+        return (*found.own, *(name for name in found.lent if borrow and name not in found.own))
 
     @property
     def timeline(self) -> str:
@@ -96,25 +96,28 @@ class Session:
 
     def say(self, speech: Speech) -> None:
         """Another recording; a timeline belongs to its recording and is dropped."""
-        options = replace(self._options, timeline=None)
-        self._swap(speech, options)
+        dropped = self._options.timeline is not None
+        self._swap(speech, SynthesisOptions(pose=self._options.pose) if dropped else self._options)
 
-    def feel(self, emotion: str, intensity: float) -> None:
+    def feel(self, emotion: str, intensity: float, borrow: bool = False) -> None:
         """One emotion for the whole speech, or ``auto``.
 
         Raises:
-            UserError: it is not known.
+            UserError: the subject never showed it, and it may not or cannot be borrowed.
         """
-        self._swap(self._speech, replace(self._options, emotion=emotion, intensity=intensity, timeline=None))
+        borrow = borrow and emotion != AUTO
+        asked = SynthesisOptions(emotion=emotion, intensity=intensity, extrapolate=borrow, pose=self._options.pose)
+        self._swap(self._speech, asked)
 
-    def follow(self, text: str) -> None:
+    def follow(self, text: str, borrow: bool = False) -> None:
         """Emotions over time.
 
         Raises:
             UserError: a line is wrong.
         """
-        path = checked_timeline(text, Path(self._folder.name), self.labels, self._speech.num_frames / FPS)
-        self._swap(self._speech, replace(self._options, emotion="auto", timeline=path))
+        known, duration_s = self.askable(borrow), self._speech.num_frames / FPS
+        path = checked_timeline(text, Path(self._folder.name), known, duration_s)
+        self._swap(self._speech, SynthesisOptions(timeline=path, extrapolate=borrow, pose=self._options.pose))
 
     def move(self, moves: bool) -> None:
         """Whether the head moves as in the subject's video, or is held still."""
