@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -134,6 +135,17 @@ def test_a_recording_is_dropped_and_a_page_is_refused(page: Page, viewer: Viewer
     chooser.set_input_files({"name": "dropped.wav", "mimeType": "audio/wav", "buffer": sound})
     until(lambda: "dropped.wav" in page.inner_text(f"#{CLOCK_ID}"))
     assert viewer.session.speech.name == "dropped.wav"
+
+
+def test_what_is_shown_is_saved_as_a_video(page: Page, viewer: ViewerServer, encoder: PhoneEncoder) -> None:
+    samples = viewer.session.speech.samples[:6400]
+    viewer.session.say(Speech("short talk.wav", samples, encoder.encode(samples)))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save this as video").click()
+    assert download.value.suggested_filename == "short talk-talk.mp4"
+    with av.open(str(download.value.path())) as container:
+        assert "AI-generated" in container.metadata["comment"]
+        assert sum(1 for _ in container.decode(video=0)) == 10
 
 
 def test_closing_the_page_stops_the_work(page: Page, viewer: ViewerServer) -> None:

@@ -223,11 +223,11 @@ class ViewerServer:
                 shot = self.session.shot()
                 playing = self.session.player.playing
                 now = (shot.frame, shot.change, playing, self.panel.rendered)
+                if self.panel.rendered:  # before the splats go, so that the page is never empty
+                    self._render(shot, repr(now).encode())
                 if now != shown:
                     self._show(shot)
                     shown = now
-                if self.panel.rendered:
-                    self._render(shot, repr(now).encode())
             except Exception:  # the next frame may be drawn again; the log has this one
                 log.exception("The viewer could not draw a frame.")
                 time.sleep(_IDLE_S)
