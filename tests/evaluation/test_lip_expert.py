@@ -31,7 +31,7 @@ from made_speaker import made_speech
 SECONDS = 8
 FRAMES = 25 * SECONDS
 CLIP = Path(__file__).parents[3] / "shared" / "data" / "clips" / "aoc2_5s_590.mp4"
-"""Real lips; the content prior knows the speaker, so that its figures say nothing about quality."""
+"""A speaker that the content prior was not trained on."""
 DELAYS = [-8, -3, -1, 0, 1, 5, 8]
 
 
@@ -95,8 +95,8 @@ def test_planted_delay_is_found_and_positive_means_late_lips(delay: float) -> No
 
 def test_a_constant_delay_shows_in_the_offset_only() -> None:
     right, late = measured(faces(0)), measured(faces(4))
-    assert late["lip_expert_confidence"].value == pytest.approx(right["lip_expert_confidence"].value, abs=0.08)
-    assert late["lip_expert_distance"].value == pytest.approx(right["lip_expert_distance"].value, abs=0.08)
+    assert late["lip_expert_confidence"].value == pytest.approx(right["lip_expert_confidence"].value, abs=0.05)
+    assert late["lip_expert_distance"].value == pytest.approx(right["lip_expert_distance"].value, abs=0.05)
 
 
 def test_wrong_lips_are_farther_and_less_sure() -> None:
