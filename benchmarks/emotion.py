@@ -28,6 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from scipy.signal import lfilter
+from scipy.special import softmax
 
 from ua3dtalk.core.provenance import software
 from ua3dtalk.media.audio import read_audio
@@ -37,7 +38,7 @@ from ua3dtalk.priors.emotion_data import EmotionData, Utterance, read_utterances
 from ua3dtalk.priors.emotion_model import AcousticLevels, acoustic_levels, collate
 from ua3dtalk.priors.emotion_scores import area_under_curve, average_recall, calibration_error, speaker_interval
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
-from ua3dtalk.priors.emotion_training import EmotionConfig, HeldOut, fit_expert, held_out, one_thread, run, softmax
+from ua3dtalk.priors.emotion_training import EmotionConfig, HeldOut, fit_expert, held_out, one_thread, run
 from ua3dtalk.priors.speech_features import PhoneEncoder
 
 HIGH, LOW = ("angry", "happy", "fearful"), ("sad", "bored", "neutral")
@@ -142,13 +143,13 @@ def within(data: EmotionData, folds: int, seeds: int) -> tuple[dict[str, object]
     """Held-out speakers of one corpus; the first seed in full, the others' average recall."""
     runs = [held_out(data, EmotionConfig(folds=folds, versions=data.versions - 1, seed=seed)) for seed in range(seeds)]
     first = runs[0]
-    found = scores(softmax(first.logits(data.truth)), data, first.intensity)
+    found = scores(softmax(first.logits(data.truth), axis=1), data, first.intensity)
     found["uar_seeds"] = [round(average_recall(r.logits(data.truth), data.truth), 3) for r in runs]
-    together = np.mean([softmax(r.logits(data.truth)) for r in runs], axis=0)
+    together = np.mean([softmax(r.logits(data.truth), axis=1) for r in runs], axis=0)
     found["uar_seeds_averaged"] = round(average_recall(together, data.truth), 3)
-    found["floor"] = scores(softmax(0.3 * first.votes), data, first.intensity)
+    found["floor"] = scores(softmax(0.3 * first.votes, axis=1), data, first.intensity)
     found["network_alone_uar"] = [round(average_recall(r.network, data.truth), 3) for r in runs]
-    found["uncalibrated_error"] = round(calibration_error(softmax(first.network + first.votes), data.truth), 3)
+    found["uncalibrated_error"] = round(calibration_error(softmax(first.network + first.votes, axis=1), data.truth), 3)
     return found, first
 
 
@@ -164,7 +165,7 @@ def in_noise(data: EmotionData, first: HeldOut, noisy: AcousticLevels) -> dict[s
         a, b = first.shares(data.truth, k)
         logits[first.fold == k] = (a * worse.network + b * worse.votes)[first.fold == k]
     clean, loud = average_recall(first.logits(data.truth), data.truth), average_recall(logits, data.truth)
-    error = calibration_error(softmax(logits), data.truth)
+    error = calibration_error(softmax(logits, axis=1), data.truth)
     return {"uar": round(loud, 3), "loss": round(clean - loud, 3), "calibration_error": round(error, 3)}
 
 
@@ -177,7 +178,7 @@ def across(train: EmotionData, first: HeldOut, test: EmotionData) -> dict[str, o
     _, network, votes, intensity = run(net, test.levels[everyone * test.versions])
     a, b = first.shares(train.truth, None)
     columns = [train.labels.index(x) for x in shared]
-    probabilities = softmax((a * network + b * votes)[:, columns])[kept]
+    probabilities = softmax((a * network + b * votes)[:, columns], axis=1)[kept]
     truth = np.array([shared.index(test.labels[t]) for t in test.truth[kept]])
     found: dict[str, object] = {
         "labels": shared,

@@ -27,6 +27,8 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ua3dtalk.core.sequence import spread
+from ua3dtalk.recipes.data_report.pictures import draw_masks
 from ua3dtalk.recipes.prepare import prepare_subject
 from ua3dtalk.subject.actor.config import ActorConfig, Cue
 from ua3dtalk.subject.actor.generate import EMOTION_NAME, TRUTH_NAME, VIDEO_NAME, Actor, generate_actor
@@ -42,10 +44,6 @@ REGIONS = {
     "hair": (Label.HAIR,),
     "skin": (Label.SKIN,),
 }
-COLOURS = {
-    Label.HAIR: (200, 60, 200), Label.SKIN: (60, 200, 60), Label.NECK: (60, 160, 255), Label.TORSO: (255, 160, 40),
-    Label.EYES: (255, 255, 0), Label.BROWS: (160, 80, 0), Label.LIPS: (255, 60, 60), Label.INNER_MOUTH: (255, 255, 255),
-}  # fmt: skip
 MASK_EVERY = 5
 
 
@@ -164,13 +162,10 @@ def overlays(subject: Subject, track: TrackData, path: Path, count: int = 8) -> 
     """Frames spread over the clip, above each its masks' borders, below it the projected mean mesh."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = []
-    for i in np.linspace(0, subject.num_frames - 1, count).astype(int).tolist():
+    for i in spread(subject.num_frames, count).tolist():
         frame, labels = subject.frame(i), subject.parsing(i)
         masks, mesh = frame.copy(), frame.copy()
-        for label, colour in COLOURS.items():
-            region = (labels == label).astype(np.uint8)
-            border = region - cv2.erode(region, np.ones((3, 3), np.uint8))
-            masks[border > 0] = colour
+        draw_masks(masks, labels)
         camera = track.head_points[i].astype(np.float64) @ track.viewmats[i, :3, :3].T + track.viewmats[i, :3, 3]
         pixels = camera[:, :2] / camera[:, 2:] * np.diag(track.K)[:2] + track.K[:2, 2]
         for x, y in pixels:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ua3dtalk.core.progress import Silent
-from ua3dtalk.priors.visual_emotion import NEUTRAL, SHIPPED, SYNTHETIC
+from ua3dtalk.priors.visual_emotion import SHIPPED, SYNTHETIC
 from ua3dtalk.priors.visual_emotion_training import Clip, fit_face_emotions, leave_one_person_out, unweighted_recall
 from ua3dtalk.subject.actor.config import ActorConfig, Cue
 from ua3dtalk.subject.actor.generate import Actor
 from ua3dtalk.subject.face_signals import face_signals
+from ua3dtalk.subject.labels import NEUTRAL
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 from ua3dtalk.tracking.normalised import normalised_points
 from ua3dtalk.tracking.video_signals import video_signals

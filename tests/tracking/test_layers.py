@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.sequence import stretches
 from ua3dtalk.subject.labels import Label
 from ua3dtalk.tracking.alignment import align_heads
 from ua3dtalk.tracking.bundle import FLIP
@@ -14,7 +15,7 @@ from ua3dtalk.tracking.layers import fill_holes, masked_median, torso_layer
 from ua3dtalk.tracking.parsing import Parser, ParsingConfig, position_priors, without_flicker
 from ua3dtalk.tracking.projection import Poses, pixels_of
 from ua3dtalk.tracking.regions import face_regions
-from ua3dtalk.tracking.stage_face import bridge, gaps
+from ua3dtalk.tracking.stage_face import bridge
 from ua3dtalk.tracking.topology import mean_face, rigid_vertices
 
 SIZE = 128
@@ -134,7 +135,7 @@ def test_box_is_square_inside_the_picture_and_holds_the_head() -> None:
 
 def test_gaps_are_listed_and_bridged() -> None:
     valid = np.array([0, 1, 1, 0, 0, 1, 0], bool)
-    assert gaps(valid) == [(0, 1), (3, 5), (6, 7)]
+    assert stretches(~valid) == [(0, 1), (3, 5), (6, 7)]
     values = np.array([9, 1, 2, 9, 9, 5, 9], np.float32)[:, None]
     np.testing.assert_allclose(bridge(values, valid)[:, 0], [1, 1, 2, 3, 4, 5, 5])
 

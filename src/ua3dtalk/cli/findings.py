@@ -1,4 +1,4 @@
-"""What the data report of a subject says, on the command line."""
+"""What a subject is and what its data report says, on the command line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ if TYPE_CHECKING:
     from ua3dtalk.subject.store import Subject
 
 SHOWN = 3
+
+
+def described(subject: Subject) -> tuple[str, dict[str, Any]]:
+    """Length and size of a subject, as a sentence and for scripts."""
+    seconds = subject.num_frames / subject.fps
+    values = {
+        "subject": str(subject.folder),
+        "num_frames": subject.num_frames,
+        "seconds": seconds,
+        "width": subject.width,
+        "height": subject.height,
+        "has_audio": subject.has_audio,
+    }
+    size = f"{subject.num_frames} frames of {subject.width}x{subject.height}, {seconds:.1f} s."
+    return f"{subject.folder}: {size}", values
 
 
 def findings_of(subject: Subject) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ua3dtalk.cli.command import Command, Report
-from ua3dtalk.cli.findings import findings_of
+from ua3dtalk.cli.findings import described, findings_of
 from ua3dtalk.cli.inputs import existing_file, output_folder
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress
@@ -45,21 +45,11 @@ class Import(Command):
         subject = import_subject(
             self.folder, out, size=self.size, labels=labels, face_model=face_model, progress=progress
         )
-        seconds = subject.num_frames / subject.fps
         poses = subject.facts("pose")
         units = subject.facts("expression")["action_units_imported"]
-        values = {
-            "subject": str(out),
-            "num_frames": subject.num_frames,
-            "seconds": seconds,
-            "width": subject.width,
-            "height": subject.height,
-            "has_audio": subject.has_audio,
-            "imported_poses": poses["imported_poses"],
-            "action_units_imported": units,
-        }
+        text, values = described(subject)
+        values |= {"imported_poses": poses["imported_poses"], "action_units_imported": units}
         difference = poses["imported_poses"]["rotation_difference_median_deg"]
-        text = f"{out}: {subject.num_frames} frames of {subject.width}x{subject.height}, {seconds:.1f} s."
         text += f"\nPoses are measured anew, {difference:.1f} degrees (median) from the folder's."
         report, found = findings_of(subject)
         return Report(f"{text}\n{report}", values | found)

@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ua3dtalk.cli.command import Command, Report
-from ua3dtalk.cli.findings import findings_of
+from ua3dtalk.cli.findings import described, findings_of
 from ua3dtalk.cli.inputs import existing_file, output_folder
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress
@@ -55,17 +55,8 @@ class Prepare(Command):
             progress=progress,
         )
         text, found = findings_of(subject)
-        seconds = subject.num_frames / subject.fps
-        values = {
-            "subject": str(out),
-            "num_frames": subject.num_frames,
-            "seconds": seconds,
-            "width": subject.width,
-            "height": subject.height,
-            "has_audio": subject.has_audio,
-        }
-        size = f"{subject.num_frames} frames of {subject.width}x{subject.height}, {seconds:.1f} s."
-        return Report(f"{out}: {size} {text}", values | found)
+        size, values = described(subject)
+        return Report(f"{size} {text}", values | found)
 
     def _check_numbers(self) -> None:
         if not 64 <= self.size <= 2048:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ua3dtalk
+from ua3dtalk.core.parallel import usable_cores
 
 AI_GENERATED = f"AI-generated: synthesized speech video, made with UA-3DTalk {ua3dtalk.__version__}"
 """The text that every synthesized video carries in its metadata."""
@@ -56,7 +57,7 @@ def git_commit(root: Path | None = None) -> str | None:
 
 def hardware() -> str:
     """The processor, the cores this process may use, and the memory, in one line."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cores()
     return f"{_processor()}, {cores} cores, {memory_bytes() / 2**30:.1f} GiB"
 
 

@@ -16,7 +16,6 @@ from ua3dtalk.priors.speech_features import PhoneEncoder, SpeechEncoder, log_mel
 from ua3dtalk.priors.voice_tracks import voice_tracks
 from ua3dtalk.subject.speech_data import SpeechFeatures, sample_at
 
-NEUTRAL = "neutral"
 EDGE = 3
 MIN_FRAMES = 30
 HOP = 160

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Float32
 from scipy.fft import dct
 from scipy.ndimage import median_filter
 
+from ua3dtalk.core.sequence import stretches
 from ua3dtalk.priors.emotion_tracks import ACTIVE_NATS, BAND_HZ, spectral_tracks
 from ua3dtalk.subject.speech_data import NUM_MEL, VOICE_NAMES
 
@@ -96,11 +97,6 @@ def _deltas(x: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "2 c"]:
     return _moments(np.abs(np.diff(x, axis=0)))
 
 
-def _runs(mask: Bool[np.ndarray, " a"], shortest: int) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(a, b) for a, b in edges.reshape(-1, 2).tolist() if b - a >= shortest]
-
-
 def _slope(y: Float[np.ndarray, " n"], t: Float[np.ndarray, " n"]) -> float:
     """Of the regression line, per second."""
     t = t - t.mean()
@@ -116,7 +112,7 @@ def _melody(
     """Pitch, its slopes, jitter and shimmer, voiced stretches."""
     seconds = np.arange(len(pitch)) / RATE_HZ
     heard = pitch[voiced]
-    runs = _runs(voiced, 6)
+    runs = stretches(voiced, 6)
     slopes = np.array([_slope(pitch[a:b], seconds[a:b]) for a, b in runs] or [0.0])
     spans = np.array([np.ptp(pitch[a:b]) for a, b in runs] or [0.0])
     lengths = np.array([(b - a) / RATE_HZ for a, b in runs] or [0.0])
@@ -149,7 +145,7 @@ def _envelope(level: Float[np.ndarray, " a"], active: Bool[np.ndarray, " a"]) ->
     peaks = np.flatnonzero((inner > smooth[:-2]) & (inner >= smooth[2:]) & active[1:-1])
     depth = [smooth[max(0, p - 11) : p + 13].max() - smooth[max(0, p - 11) : p + 13].min() for p in peaks]
     gaps = np.diff(peaks) / RATE_HZ if len(peaks) > 2 else np.zeros(1)
-    pauses = _runs(~active, 8)
+    pauses = stretches(~active, 8)
     length = len(level) / RATE_HZ
     return np.array([
         active.mean(), len(peaks) / length, len(pauses) / length, sum(b - a for a, b in pauses) / len(level),

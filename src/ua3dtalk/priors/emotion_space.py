@@ -10,9 +10,8 @@ from jaxtyping import Float32
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.features import EmotionMix, EmotionRequest
-from ua3dtalk.subject.labels import EmotionSpan
+from ua3dtalk.subject.labels import NEUTRAL, EmotionSpan
 
-NEUTRAL = "neutral"
 WORDS = {
     "anger": "angry", "happiness": "happy", "joy": "happy", "sadness": "sad", "fear": "fearful", "disgust": "disgusted",
     "surprise": "surprised", "contemptuous": "contempt", "boredom": "bored", "calm": "neutral",

@@ -15,11 +15,11 @@ from ua3dtalk.core.checkpoint import load_into, load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.emotion_functionals import VOICED
 from ua3dtalk.priors.emotion_model import EMBEDDING, EmotionNet, acoustic_levels, collate
+from ua3dtalk.subject.labels import NEUTRAL
 from ua3dtalk.subject.speech_data import VOICE_NAMES, SpeechFeatures
 
 KIND = "prior.emotion"
 SHIPPED = Path(__file__).parent / "data" / "emotion.safetensors"
-NEUTRAL = "neutral"
 WINDOW_S = 3.0
 HOP_S = 0.5
 MIN_WINDOW_S = 0.5

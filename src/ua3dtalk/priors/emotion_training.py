@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
+from scipy.special import softmax
 from torch import nn
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log, track
-from ua3dtalk.priors.emotion_data import NEUTRAL, EmotionData, Utterance, read_utterances
+from ua3dtalk.priors.emotion_data import EmotionData, Utterance, read_utterances
 from ua3dtalk.priors.emotion_discriminant import OWN_WEIGHT, fit_discriminant, fit_shares
 from ua3dtalk.priors.emotion_model import AcousticLevels, EmotionNet
 from ua3dtalk.priors.emotion_scores import area_under_curve, average_recall, calibration_error, speaker_interval
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
 from ua3dtalk.priors.speech_features import SpeechEncoder
+from ua3dtalk.subject.labels import NEUTRAL
 
 __all__ = ["EmotionConfig", "Utterance", "train_emotion"]
 
@@ -147,7 +149,7 @@ def held_out(data: EmotionData, config: EmotionConfig, progress: Progress = Sile
 
 def figures(held: HeldOut, data: EmotionData) -> dict[str, Any]:
     """Scores of held-out speakers, rounded; JSON values."""
-    probabilities = softmax(held.logits(data.truth))
+    probabilities = softmax(held.logits(data.truth), axis=1)
     confusion = np.zeros((len(data.labels), len(data.labels)), int)
     np.add.at(confusion, (data.truth, probabilities.argmax(axis=1)), 1)
     interval = speaker_interval(lambda i: average_recall(probabilities[i], data.truth[i]), data.owner)
@@ -240,12 +242,6 @@ def run(net: EmotionNet, windows: AcousticLevels) -> tuple[np.ndarray, ...]:
         part = windows[np.arange(start, min(start + 64, len(windows)))]
         outputs.append((*net(part), net.votes(part), net.intensities(part)))
     return tuple(torch.cat(column).numpy() for column in zip(*outputs, strict=True))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Rows of probabilities."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 @contextmanager

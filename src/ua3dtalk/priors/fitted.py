@@ -13,13 +13,14 @@ from torch import Tensor
 from ua3dtalk.core.checkpoint import load_into, load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.content import ContentPrior, voice_activity
-from ua3dtalk.priors.emotion_space import NEUTRAL, Askable, EmotionSpace
+from ua3dtalk.priors.emotion_space import Askable, EmotionSpace
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
 from ua3dtalk.priors.expression_shift import ExpressionShift
 from ua3dtalk.priors.features import EmotionMix, EmotionRequest, PriorFeatures
 from ua3dtalk.priors.person import PersonContent, predict_person
 from ua3dtalk.priors.silence import close_in_silence
 from ua3dtalk.priors.style import StyleNet, given_style, style_features, whole_face
+from ua3dtalk.subject.labels import NEUTRAL
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.track_data import NUM_LOWER
 

@@ -18,7 +18,7 @@ from ua3dtalk.core.provenance import software
 from ua3dtalk.priors import content as content_module
 from ua3dtalk.priors import emotion_teacher
 from ua3dtalk.priors.content import ContentPrior, voice_activity
-from ua3dtalk.priors.emotion_space import NEUTRAL, EmotionSpace, extend_space, span_request
+from ua3dtalk.priors.emotion_space import EmotionSpace, extend_space, span_request
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
 from ua3dtalk.priors.expression_shift import ExpressionShift, borrow, fit_shift
 from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
@@ -36,6 +36,7 @@ from ua3dtalk.priors.style import (
     whole_face,
 )
 from ua3dtalk.priors.visual_emotion import FaceEmotions
+from ua3dtalk.subject.labels import NEUTRAL
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject

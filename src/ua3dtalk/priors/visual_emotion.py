@@ -20,10 +20,10 @@ from ua3dtalk.core.checkpoint import load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.features import EmotionMix
 from ua3dtalk.subject.face_signals import FACE_SIGNALS
+from ua3dtalk.subject.labels import NEUTRAL
 
 KIND = "prior.face_emotion"
 SHIPPED = Path(__file__).parent / "data" / "visual_emotion.safetensors"
-NEUTRAL = "neutral"
 SYNTHETIC = "synthetic"
 """The embedded actor: its emotions are our own idea of them, so nothing is borrowed from it."""
 WINDOW_FRAMES = 25

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from ua3dtalk.core.provenance import software
-from ua3dtalk.priors.visual_emotion import NEUTRAL, SYNTHETIC, WINDOW_FRAMES, FaceEmotions
+from ua3dtalk.priors.visual_emotion import SYNTHETIC, WINDOW_FRAMES, FaceEmotions
+from ua3dtalk.subject.labels import NEUTRAL
 
 SHRINKAGE = 0.4
 """Of correlations towards none: there are few people."""

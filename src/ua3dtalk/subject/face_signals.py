@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 
@@ -18,12 +20,10 @@ the brows, cheek up to the eye."""
 NUM_FACE_SIGNALS = len(FACE_SIGNALS)
 
 
-def raw_signals(points: Float[np.ndarray, "t p 3"]) -> dict[str, Float[np.ndarray, " t"]]:
-    """Named signals from landmarks in the head frame; larger is more active; unit: eye distances.
-
-    Args:
-        points: At least 468 points of T frames, upright, any unit. The eye distance is the mean over the frames.
-    """
+def _rulers(
+    points: Float[np.ndarray, "t p 3"],
+) -> tuple[Callable[[int, int], np.ndarray], Callable[..., np.ndarray]]:
+    """Distance of two points, and mean height of some, in eye distances (the mean over the frames)."""
     eye_distance = float(np.linalg.norm(points[:, RIGHT_EYE] - points[:, LEFT_EYE], axis=-1).mean())
 
     def apart(a: int, b: int) -> np.ndarray:
@@ -32,6 +32,16 @@ def raw_signals(points: Float[np.ndarray, "t p 3"]) -> dict[str, Float[np.ndarra
     def height(*indices: int) -> np.ndarray:
         return points[:, list(indices), 1].mean(1) / eye_distance
 
+    return apart, height
+
+
+def raw_signals(points: Float[np.ndarray, "t p 3"]) -> dict[str, Float[np.ndarray, " t"]]:
+    """Named signals from landmarks in the head frame; larger is more active; unit: eye distances.
+
+    Args:
+        points: At least 468 points of T frames, upright, any unit. The eye distance is the mean over the frames.
+    """
+    apart, height = _rulers(points)
     right_open = (apart(159, 145) + apart(158, 153) + apart(160, 144)) / (3 * apart(33, 133))
     left_open = (apart(386, 374) + apart(385, 380) + apart(387, 373)) / (3 * apart(263, 362))
     eye_open = (right_open + left_open) / 2
@@ -62,17 +72,11 @@ def face_signals(points: Float[np.ndarray, "t p 3"]) -> Float[np.ndarray, "t 16"
     Args:
         points: As in ``raw_signals``.
     """
-    eye_distance = float(np.linalg.norm(points[:, RIGHT_EYE] - points[:, LEFT_EYE], axis=-1).mean())
-
-    def apart(a: int, b: int) -> np.ndarray:
-        return np.linalg.norm(points[:, a] - points[:, b], axis=-1) / eye_distance
-
-    def height(*indices: int) -> np.ndarray:
-        return points[:, list(indices), 1].mean(1) / eye_distance
-
-    named = raw_signals(points) | {
-        "opening": apart(UPPER_INNER, LOWER_INNER),
-        "width": apart(RIGHT_CORNER, LEFT_CORNER),
+    apart, height = _rulers(points)
+    raw = raw_signals(points)
+    named = raw | {
+        "opening": raw["AU25"],
+        "width": -raw["AU18"],
         "corners_up": height(RIGHT_CORNER, LEFT_CORNER) - height(UPPER_INNER, LOWER_INNER),
         "upper_lip_up": height(0, 37, 267) - height(6),
         "lips_thick": apart(0, UPPER_INNER) + apart(LOWER_INNER, 17),

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from ua3dtalk.core.errors import UserError
 
+NEUTRAL = "neutral"
+"""The emotion that all others are measured from."""
+
 
 class Label(IntEnum):
     """What a pixel of a parsing image shows; the value is what the PNG stores."""

@@ -12,8 +12,9 @@ from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ, level_db, read_audio
-from ua3dtalk.priors.emotion_space import NEUTRAL, Askable
+from ua3dtalk.priors.emotion_space import Askable
 from ua3dtalk.priors.features import EmotionMix, EmotionRequest, PriorFeatures
+from ua3dtalk.subject.labels import NEUTRAL
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.synthesis.blink import upper_track
 from ua3dtalk.synthesis.driving import read_driving

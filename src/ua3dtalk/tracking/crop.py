@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -55,6 +55,11 @@ class CropBox:
     def scale(self) -> float:
         """Stored pixels per source pixel."""
         return self.out_width / self.width
+
+    @property
+    def source_side(self) -> float:
+        """The longer side of the whole source picture, in stored pixels."""
+        return max(self.source_width, self.source_height) * self.scale
 
     @property
     def principal_point(self) -> tuple[float, float]:
@@ -130,6 +135,32 @@ def _distinct(boxes: list[np.ndarray]) -> list[np.ndarray]:
         if not any((middle > k[:2]).all() and (middle < k[2:]).all() for k in kept):
             kept.append(box)
     return kept
+
+
+def scan_for_speaker(
+    frames: Iterable[UInt8[np.ndarray, "h w 3"]], every: int
+) -> tuple[Speaker | None, tuple[int, int]]:
+    """Look for the speaker in some frames of a video.
+
+    Args:
+        frames: All frames.
+        every: Look at one of so many.
+
+    Returns:
+        ``find_speaker`` of what was seen; height and width of the frames.
+    """
+    shape = (0, 0)
+
+    def samples() -> Iterator[list[np.ndarray]]:
+        nonlocal shape
+        for i, frame in enumerate(frames):
+            if i % every == 0:
+                shape = frame.shape[:2]
+                yield finder.find(frame)
+
+    with FaceFinder() as finder:
+        speaker = find_speaker(samples())
+    return speaker, shape
 
 
 def find_speaker(samples: Iterable[list[np.ndarray]]) -> Speaker | None:

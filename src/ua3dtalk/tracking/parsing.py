@@ -18,7 +18,7 @@ from ua3dtalk.subject.labels import Label
 from ua3dtalk.tracking.alignment import HeadPlane, face_coordinates
 from ua3dtalk.tracking.colour import BINS, ColourModels, colour_bins
 from ua3dtalk.tracking.mouth import find_inner_mouth
-from ua3dtalk.tracking.regions import face_regions, polygon
+from ua3dtalk.tracking.regions import FaceRegions, face_regions, polygon
 from ua3dtalk.tracking.topology import CHIN, FACE_OVAL, FOREHEAD_TOP, LOWER_LIP_INNER
 
 HAIR, SKIN, NECK, TORSO, BACKGROUND = range(5)
@@ -138,14 +138,12 @@ class Parser:
     def _learn(self, keyframes: list[Keyframe]) -> None:
         colours = ColourModels(5)
         skin = ColourModels(2)
-        for key in keyframes:
-            prior = self._plane.to_frame(key.index, self._geometry)
-            sure = (prior > 0.75) & (key.person > 0.9)[..., None]
+        priors = (self._plane.to_frame(key.index, self._geometry) for key in keyframes)
+        all_sure = [(p > 0.75) & (key.person > 0.9)[..., None] for p, key in zip(priors, keyframes, strict=True)]
+        for key, sure in zip(keyframes, all_sure, strict=True):
             skin.add(key.bins.ravel(), np.stack([sure[..., SKIN].ravel(), ~sure[..., SKIN].ravel()]).astype(np.float64))
         like_skin = skin.chroma_ratio() > 0
-        for key in keyframes:
-            prior = self._plane.to_frame(key.index, self._geometry)
-            sure = (prior > 0.75) & (key.person > 0.9)[..., None]
+        for key, sure in zip(keyframes, all_sure, strict=True):
             # A collar is where a neck could be; a neck has the colours of the face, in the shade.
             sure[..., NECK] &= like_skin[key.bins]
             colours.add(key.bins.ravel(), _by_class(sure, key.person < 0.05))
@@ -203,11 +201,28 @@ class Parser:
         labels[regions.oval & outside] = Label.SKIN
         _drop_slivers(labels, landmarks)
         _drop_islands(labels, regions.oval)
-        labels[regions.brows & regions.oval] = Label.BROWS
-        labels[regions.eyes] = Label.EYES
-        labels[regions.lips] = Label.LIPS
-        labels[find_inner_mouth(frame, landmarks)] = Label.INNER_MOUTH
+        label_face_parts(labels, regions, frame, landmarks)
         return labels
+
+
+def label_face_parts(
+    labels: UInt8[np.ndarray, "h w"],
+    regions: FaceRegions,
+    frame: UInt8[np.ndarray, "h w 3"],
+    landmarks: Float[np.ndarray, "478 3"],
+) -> None:
+    """Brows, eyes, lips and the inner mouth, in place.
+
+    Args:
+        labels: Labels of the rest.
+        regions: Of the landmarks.
+        frame: The picture, in which the lips' inner edge is looked for.
+        landmarks: Pixels.
+    """
+    labels[regions.brows & regions.oval] = Label.BROWS
+    labels[regions.eyes] = Label.EYES
+    labels[regions.lips] = Label.LIPS
+    labels[find_inner_mouth(frame, landmarks)] = Label.INNER_MOUTH
 
 
 def without_flicker(frames: Iterable[UInt8[np.ndarray, "h w"]]) -> Iterator[UInt8[np.ndarray, "h w"]]:

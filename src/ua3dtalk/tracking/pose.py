@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from ua3dtalk.tracking.bundle import Bundle
-from ua3dtalk.tracking.projection import Poses, pixels_of, project
+from ua3dtalk.tracking.projection import Poses, normal_matrix, normal_side, pixels_of, project
 
 CHUNK_FRAMES = 512
 
@@ -110,8 +110,8 @@ def _normal_equations(
         own[0] &= first == 0
         residual = np.where(own[:, None, None], here.pixels - seen.points[first:last], 0.0) * seen.unit
         weight = _robust(residual, config.huber_px) * own[:, None] / num_seen
-        diagonal[first:last] += _gram(by_pose, by_pose, weight)
-        gradient[first:last] += _dot(by_pose, residual, weight)
+        diagonal[first:last] += normal_matrix(by_pose, by_pose, weight)
+        gradient[first:last] += normal_side(by_pose, residual, weight)
 
         if seen.tracked is not None:
             a, b = _from_tracks(poses, first, last, bundle, seen, seen.tracked, config)
@@ -123,11 +123,11 @@ def _normal_equations(
         velocity = np.where(known[..., None], here.pixels[1:] - here.pixels[:-1] - flow, 0.0) * seen.unit
         weight = _robust(velocity, config.flow_huber_px) * known * (config.flow_weight / num_flow)
         before, after = by_pose[:-1], by_pose[1:]
-        diagonal[first : last - 1] += _gram(before, before, weight)
-        diagonal[first + 1 : last] += _gram(after, after, weight)
-        coupling[first : last - 1] -= _gram(before, after, weight)
-        gradient[first : last - 1] -= _dot(before, velocity, weight)
-        gradient[first + 1 : last] += _dot(after, velocity, weight)
+        diagonal[first : last - 1] += normal_matrix(before, before, weight)
+        diagonal[first + 1 : last] += normal_matrix(after, after, weight)
+        coupling[first : last - 1] -= normal_matrix(before, after, weight)
+        gradient[first : last - 1] -= normal_side(before, velocity, weight)
+        gradient[first + 1 : last] += normal_side(after, velocity, weight)
     return diagonal, coupling, gradient
 
 
@@ -147,25 +147,12 @@ def _from_tracks(
     own[0] &= first == 0
     residual = np.where(own[..., None], here.pixels - tracked.pixels[first:last], 0.0) * seen.unit
     weight = _robust(residual, config.track_huber_px) * own * tracked.weights * (config.track_weight / len(poses))
-    return _gram(by_pose, by_pose, weight), _dot(by_pose, residual, weight)
+    return normal_matrix(by_pose, by_pose, weight), normal_side(by_pose, residual, weight)
 
 
 def _robust(residual: np.ndarray, huber_px: float) -> np.ndarray:
     """Weights of a pseudo-Huber cost."""
     return 1 / np.sqrt(1 + (residual**2).sum(-1) / huber_px**2)
-
-
-def _gram(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Sum over points and axes of w aᵀb: [T,P,2,6] twice, [T,P] -> [T,6,6]."""
-    frames = len(a)
-    weighted = (a * weight[..., None, None]).reshape(frames, -1, 6)
-    return weighted.transpose(0, 2, 1) @ b.reshape(frames, -1, 6)
-
-
-def _dot(a: np.ndarray, residual: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Sum over points and axes of w aᵀr: [T,P,2,6], [T,P,2], [T,P] -> [T,6]."""
-    weighted = (residual * weight[..., None]).reshape(len(a), -1, 1)
-    return (a.reshape(len(a), -1, 6).transpose(0, 2, 1) @ weighted)[..., 0]
 
 
 def _chunks(num_frames: int) -> Iterator[tuple[int, int]]:

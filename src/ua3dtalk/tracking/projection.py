@@ -84,3 +84,20 @@ def pixels_of(
     """Projected points only."""
     camera = shape @ poses.rotations.transpose(0, 2, 1) + poses.translations[:, None]
     return camera[..., :2] / camera[..., 2:] * focal + centre
+
+
+def normal_matrix(
+    a: Float64[np.ndarray, "t p 2 j"], b: Float64[np.ndarray, "t p 2 k"], weight: Float64[np.ndarray, "t p"]
+) -> Float64[np.ndarray, "t j k"]:
+    """Sum over points and axes of w aᵀb for each frame: blocks of the normal equations."""
+    frames, width = len(a), a.shape[-1]
+    weighted = (a * weight[..., None, None]).reshape(frames, -1, width)
+    return weighted.transpose(0, 2, 1) @ b.reshape(frames, -1, b.shape[-1])
+
+
+def normal_side(
+    a: Float64[np.ndarray, "t p 2 j"], residual: Float64[np.ndarray, "t p 2"], weight: Float64[np.ndarray, "t p"]
+) -> Float64[np.ndarray, "t j"]:
+    """Sum over points and axes of w aᵀr for each frame: the gradient."""
+    weighted = (residual * weight[..., None]).reshape(len(a), -1, 1)
+    return (a.reshape(len(a), -1, a.shape[-1]).transpose(0, 2, 1) @ weighted)[..., 0]

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float64
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.core.progress import Progress, log, track
+from ua3dtalk.core.sequence import stretches
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
@@ -73,16 +74,10 @@ def _refuse_long_gaps(valid: np.ndarray, subject: Subject, reader: VideoReader, 
             f"{reader.path}: a face was found in only {valid.mean():.0%} of the frames.",
             "Film one real person from the front, in good light.",
         )
-    long = [(a, b) for a, b in gaps(valid) if (b - a) / subject.fps > config.max_gap_s]
+    long = [(a, b) for a, b in stretches(~valid) if (b - a) / subject.fps > config.max_gap_s]
     if long:
         listed = ", ".join(f"{a / subject.fps:.1f}–{b / subject.fps:.1f} s" for a, b in long[:8])
         raise UserError(f"{reader.path}: the face is lost for long at {listed}.", "Cut these parts out of the video.")
-
-
-def gaps(valid: Bool[np.ndarray, " t"]) -> list[tuple[int, int]]:
-    """Stretches of False: first frame and the one after the last."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], valid, [True]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def bridge(values: np.ndarray, valid: Bool[np.ndarray, " t"]) -> np.ndarray:

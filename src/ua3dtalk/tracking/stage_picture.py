@@ -13,6 +13,7 @@ from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.core.progress import Progress, log, track
+from ua3dtalk.core.sequence import spread
 from ua3dtalk.media.audio import level_db, read_audio, write_flac
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.frames import read_picture
@@ -20,7 +21,7 @@ from ua3dtalk.subject.labels import Label
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.alignment import align_heads
 from ua3dtalk.tracking.colour import colour_bins
-from ua3dtalk.tracking.crop import FaceFinder, choose_box, find_speaker
+from ua3dtalk.tracking.crop import choose_box, scan_for_speaker
 from ua3dtalk.tracking.layers import fill_holes, masked_median, torso_layer
 from ua3dtalk.tracking.parsing import Keyframe, Parser, to_work_size, without_flicker, work_scale
 from ua3dtalk.tracking.person import PersonMask
@@ -44,17 +45,7 @@ def run_frames(subject: Subject, reader: VideoReader, config: PrepareConfig, pro
     if expected is not None and expected < MIN_SECONDS * subject.fps:
         raise _too_short(reader, expected)
     every = max(SCAN_EVERY, (expected or 0) // SCAN_AT_MOST)
-    shape = (0, 0)
-
-    def samples() -> Iterator[list[np.ndarray]]:
-        nonlocal shape
-        for i, frame in enumerate(track(progress, "looking for the face", reader, expected)):
-            if i % every == 0:
-                shape = frame.shape[:2]
-                yield finder.find(frame)
-
-    with FaceFinder() as finder:
-        speaker = find_speaker(samples())
+    speaker, shape = scan_for_speaker(track(progress, "looking for the face", reader, expected), every)
     if speaker is None:
         raise UserError(f"{reader.path}: no face was found.", "Film one person from the front, in good light.")
     box = choose_box(speaker, shape[1], shape[0], config.size)
@@ -106,7 +97,7 @@ def run_parsing(subject: Subject, reader: VideoReader, config: PrepareConfig, pr
     parser = Parser(plane, face, config.parsing)
     shares = np.zeros(len(Label))
     with PersonMask() as model:
-        chosen = np.unique(np.linspace(0, subject.num_frames - 1, config.parsing.keyframes).astype(int))
+        chosen = spread(subject.num_frames, config.parsing.keyframes)
         keyframes = []
         for i in track(progress, "learning masks", chosen.tolist()):
             frame = to_work_size(subject.frame(i))
@@ -141,7 +132,7 @@ def run_parsing(subject: Subject, reader: VideoReader, config: PrepareConfig, pr
 def run_layers(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
     """Background and torso pictures."""
     landmarks = load_arrays(subject.folder / "landmarks.npz")["landmarks"]
-    chosen = np.unique(np.linspace(0, subject.num_frames - 1, BACKGROUND_FRAMES).astype(int))
+    chosen = spread(subject.num_frames, BACKGROUND_FRAMES)
     kernel = np.ones((2 * max(2, subject.width // 100) + 1,) * 2, np.uint8)
     stack, known = [], []
     for i in chosen.tolist():

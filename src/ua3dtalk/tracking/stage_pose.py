@@ -11,13 +11,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 
+from ua3dtalk.core.config import from_plain
 from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.core.progress import Progress, track
+from ua3dtalk.core.sequence import spread
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.bundle import Bundle, fit_bundle, refit_shape, solve_poses
+from ua3dtalk.tracking.crop import CropBox
 from ua3dtalk.tracking.flow import measure_flow
 from ua3dtalk.tracking.head_surface import HeadSurface, unwrap
 from ua3dtalk.tracking.person import PersonMask
@@ -59,9 +62,10 @@ def run_pose(subject: Subject, reader: VideoReader, config: PrepareConfig, progr
     valid = arrays["valid"]
     rigid = rigid_vertices()
     points = np.ascontiguousarray(arrays["landmarks"][:, rigid, :2].astype(np.float64))
-    centre, side = _optics(subject)
+    box = from_plain(CropBox, subject.facts("frames")["box"], "box")
+    centre, side = np.array(box.principal_point), box.source_side
     unit = 512 / max(subject.width, subject.height)
-    chosen = _spread(np.flatnonzero(valid), BUNDLE_FRAMES)
+    chosen = _some(np.flatnonzero(valid), BUNDLE_FRAMES)
     bundle = fit_bundle(points[chosen], mean_face().vertices[rigid], centre, unit, side, config.bundle)
     start = solve_poses(points, bundle.shape, bundle.focal, centre)
     where = pixels_of(start, bundle.shape, bundle.focal, centre)
@@ -97,19 +101,8 @@ def run_pose(subject: Subject, reader: VideoReader, config: PrepareConfig, progr
     return ["pose.npz"], facts
 
 
-def _optics(subject: Subject) -> tuple[Float64[np.ndarray, " 2"], float]:
-    """Principal point and the longer side of the whole source picture, both in stored pixels."""
-    box = subject.facts("frames")["box"]
-    scale = box["out_width"] / box["width"]
-    centre = np.array(
-        [(box["source_width"] / 2 - box["left"]) * scale, (box["source_height"] / 2 - box["top"]) * scale]
-    )
-    return centre, max(box["source_width"], box["source_height"]) * scale
-
-
-def _spread(frames: np.ndarray, count: int) -> np.ndarray:
-    """At most ``count`` of the frames, evenly spread."""
-    return frames[np.unique(np.linspace(0, len(frames) - 1, count).astype(int))]
+def _some(frames: np.ndarray, at_most: int) -> np.ndarray:
+    return frames[spread(len(frames), at_most)]
 
 
 def _registered(
@@ -125,9 +118,9 @@ def _registered(
     surface = HeadSurface(vertices, float(np.clip(per_m, *RESOLUTION_PER_M)))
     registration = Registration(surface, lambda t: _grey(subject, t), fit.bundle.focal, seen.centre)
     frames = np.flatnonzero(seen.valid)
-    allowed = rigid_region(surface, vertices, _person(subject, registration, fit.poses, _spread(frames, MASK_FRAMES)))
+    allowed = rigid_region(surface, vertices, _person(subject, registration, fit.poses, _some(frames, MASK_FRAMES)))
     for name, alternations in (("registration", 1), ("registration again", 2)):
-        mean = registration.mean_picture(fit.poses, _spread(frames, MEAN_FRAMES).tolist())
+        mean = registration.mean_picture(fit.poses, _some(frames, MEAN_FRAMES).tolist())
         features = registration.features(mean, allowed)
         if len(features) < LEAST_FEATURES:
             return fit
@@ -137,8 +130,7 @@ def _registered(
             pixels[t] = where
         on_mesh = surface.on_mesh[tuple(features.round().astype(int).T[::-1])]
         tracks = Tracks(pixels, surface.points(features), on_mesh)
-        structure = fit_structure(tracks, fit.poses, fit.bundle.focal, seen.centre, seen.unit)
-        tracked = TrackedPoints(pixels, structure.points, structure.weights)
+        tracked = fit_structure(tracks, fit.poses, fit.bundle.focal, seen.centre, seen.unit)
         poses, bundle = fit.poses, fit.bundle
         for _ in range(alternations):
             poses = refine_poses(poses, bundle, replace(seen, tracked=tracked), config.pose)

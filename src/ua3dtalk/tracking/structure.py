@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from ua3dtalk.tracking.projection import Poses, pixels_of, project
+from ua3dtalk.core.sequence import spread
+from ua3dtalk.tracking.pose import TrackedPoints
+from ua3dtalk.tracking.projection import Poses, normal_matrix, normal_side, pixels_of, project
 from ua3dtalk.tracking.registration import Tracks
 
 HUBER_PX = 1.0
@@ -22,19 +24,9 @@ LEAST_SEEN = 0.25
 """Points that are found in fewer frames do not count."""
 
 
-@dataclass(frozen=True)
-class Structure:
-    """Material points and how much each is to be believed."""
-
-    points: Float64[np.ndarray, "f 3"]
-    """Head frame, metres."""
-    weights: Float64[np.ndarray, " f"]
-    """0..1: 1 for points as steady as matching can be; small for what moves in itself."""
-
-
 def fit_structure(
     tracks: Tracks, start: Poses, focal: float, centre: Float64[np.ndarray, " 2"], unit: float
-) -> Structure:
+) -> TrackedPoints:
     """Fit points, poses and the points' weights in turn; the poses are thrown away.
 
     Tracks fix poses only up to one rigid motion of the head frame: the surface says where that is.
@@ -47,7 +39,7 @@ def fit_structure(
         unit: 512 / size of the picture.
     """
     known = np.isfinite(tracks.pixels[..., 0])
-    some = np.unique(np.linspace(0, len(start) - 1, STRUCTURE_FRAMES).astype(int))
+    some = spread(len(start), STRUCTURE_FRAMES)
     sigma = np.where(tracks.on_mesh, MESH_SIGMA_M, HAIR_SIGMA_M)
     problem = _Problem(tracks, known, focal, centre, unit)
     poses, points, weights = start, tracks.surface.copy(), np.ones(len(tracks.surface))
@@ -61,7 +53,7 @@ def fit_structure(
         typical = np.nanmedian(np.where(seen, away, 0.0), axis=0)
         floor = FLOOR_PX * max(1.0, unit)
         weights = np.where(seen, floor**2 / (typical**2 + floor**2), 0.0)
-    return Structure(points, weights)
+    return TrackedPoints(tracks.pixels, points, weights)
 
 
 @dataclass(frozen=True)
@@ -122,7 +114,4 @@ class _Problem:
 
 def _by_frame(by_pose: np.ndarray, residual: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Normal equations of each frame's pose; a whiff of damping for frames in which nothing was found."""
-    frames = len(by_pose)
-    flat = (by_pose * weight[..., None, None]).reshape(frames, -1, 6).transpose(0, 2, 1)
-    own = flat @ by_pose.reshape(frames, -1, 6) + np.eye(6) * 1e-6
-    return own, (flat @ residual.reshape(frames, -1, 1))[..., 0]
+    return normal_matrix(by_pose, by_pose, weight) + np.eye(6) * 1e-6, normal_side(by_pose, residual, weight)

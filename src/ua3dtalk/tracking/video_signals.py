@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,13 @@ from jaxtyping import Float64
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, track
+from ua3dtalk.core.sequence import stretches
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.face_signals import NUM_FACE_SIGNALS, face_signals
-from ua3dtalk.tracking.crop import FaceFinder, Speaker, choose_box, find_speaker
+from ua3dtalk.tracking.crop import choose_box, scan_for_speaker
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 from ua3dtalk.tracking.normalised import normalised_points
+from ua3dtalk.tracking.stage_face import bridge
 
 SCAN_EVERY = 12
 SIZE = 512
@@ -36,7 +37,8 @@ def video_signals(path: Path, progress: Progress, max_seconds: float | None = No
             of the frames or for longer than two seconds.
     """
     reader = VideoReader(path, max_seconds=max_seconds)
-    speaker, shape = _find(reader, progress)
+    frames = track(progress, "looking for the face", reader, reader.expected_frames)
+    speaker, shape = scan_for_speaker(frames, SCAN_EVERY)
     if speaker is None:
         raise UserError(f"{path}: no face was found.", "Give a video of one person seen from the front.")
     box = choose_box(speaker, shape[1], shape[0], SIZE)
@@ -55,23 +57,7 @@ def video_signals(path: Path, progress: Progress, max_seconds: float | None = No
             f"{path}: a face was found in only {seen.mean():.0%} of the frames.",
             "Give a video of one person seen from the front.",
         )
-    known = np.flatnonzero(seen)
-    widest = int(np.diff(np.concatenate([[-1], known, [len(seen)]])).max()) - 1
+    widest = max((b - a for a, b in stretches(~seen)), default=0)
     if widest > LONGEST_GAP_FRAMES:
         raise UserError(f"{path}: the face is lost for {widest / 25:.1f} s.", "Cut that part out of the video.")
-    return np.stack([np.interp(np.arange(len(seen)), known, column[known]) for column in signals.T], axis=1)
-
-
-def _find(reader: VideoReader, progress: Progress) -> tuple[Speaker | None, tuple[int, int]]:
-    """The speaker, and height and width of the pictures."""
-    shape = (0, 0)
-
-    def samples() -> Iterator[list[np.ndarray]]:
-        nonlocal shape
-        for i, frame in enumerate(track(progress, "looking for the face", reader, reader.expected_frames)):
-            shape = frame.shape[:2]
-            if i % SCAN_EVERY == 0:
-                yield finder.find(frame)
-
-    with FaceFinder() as finder:
-        return find_speaker(samples()), shape
+    return bridge(signals, seen)

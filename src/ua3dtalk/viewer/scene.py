@@ -27,7 +27,6 @@ COLOURS = (NATURAL, UNCERTAINTY, HEARS, SEES)
 POINT_M = 6e-4
 """Standard deviation of a Gaussian that is shown as a point."""
 LUMA = (0.299, 0.587, 0.114)
-_SAMPLE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +73,7 @@ class Scene:
 
     def calibrate(self, sample: list[Conditions]) -> None:
         """Take the scale of the uncertainty's colours from some frames (it has no unit of its own)."""
-        maps = [self.avatar.moved("face", frame, want_maps=True)[1] for frame in sample[:_SAMPLE]]
+        maps = [self.avatar.moved("face", frame, want_maps=True)[1] for frame in sample]
         self._scale = HeatScale(m.fused_deviation[None].cpu().numpy() for m in maps if m is not None)
 
     @torch.no_grad()

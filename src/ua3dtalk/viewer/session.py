@@ -13,6 +13,7 @@ from jaxtyping import Float64, UInt8, UInt32
 
 from ua3dtalk.avatar.avatar import Avatar
 from ua3dtalk.core.progress import Progress
+from ua3dtalk.core.sequence import spread
 from ua3dtalk.synthesis.drive import FPS, Drive, make_drive
 from ua3dtalk.synthesis.options import AUTO, SynthesisOptions
 from ua3dtalk.synthesis.write import synthesize
@@ -126,7 +127,7 @@ class Session:
     def show(self, look: Look) -> None:
         """Another look."""
         if look.colour == UNCERTAINTY and not self._scaled:
-            chosen = np.unique(np.linspace(0, len(self._drive) - 1, _SAMPLE).astype(int))
+            chosen = spread(len(self._drive), _SAMPLE)
             self.scene.calibrate([self._drive.conditions.frame(int(i)) for i in chosen])
             self._scaled = True
         with self._lock:

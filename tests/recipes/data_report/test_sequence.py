@@ -13,7 +13,6 @@ from ua3dtalk.recipes.data_report.sequence import (
     freezes,
     longest_between,
     repeats,
-    spans,
 )
 
 T = 60
@@ -40,11 +39,6 @@ def watched(pictures: np.ndarray, shift: np.ndarray | None = None, face_change: 
 def still(rng: np.random.Generator) -> np.ndarray:
     """A scene with a little noise, [T, 16, 16, 3]."""
     return scene(1) + rng.normal(0, 1, (T, 16, 16, 3))
-
-
-def test_spans() -> None:
-    flags = np.array([1, 0, 1, 1, 0, 1, 1, 1], bool)
-    assert spans(flags) == [(0, 1), (2, 4), (5, 8)] and spans(flags, 3) == [(5, 8)] and spans(~flags & flags) == []
 
 
 def test_a_steady_scene_has_neither_cut_nor_freeze(still: np.ndarray) -> None:

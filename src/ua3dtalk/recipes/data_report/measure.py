@@ -10,6 +10,7 @@ import numpy as np
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress
+from ua3dtalk.core.sequence import Stretch, stretches
 from ua3dtalk.priors.content import voice_activity
 from ua3dtalk.recipes.data_report.coverage import (
     EmotionFacts,
@@ -29,14 +30,12 @@ from ua3dtalk.recipes.data_report.drawn import face_size
 from ua3dtalk.recipes.data_report.light_and_sound import LightFacts, SpeechFacts, light_facts, speech_facts
 from ua3dtalk.recipes.data_report.sequence import (
     DARK_LEVEL,
-    Span,
     Watched,
     dark_stretches,
     find_cuts,
     freezes,
     longest_between,
     repeats,
-    spans,
 )
 from ua3dtalk.recipes.data_report.watch import Spot, look_closely, watch
 from ua3dtalk.subject.split import make_split
@@ -207,7 +206,7 @@ def _tracking_facts(subject: Subject, track: TrackData, spots: Sequence[Spot], s
         tracked=int(track.valid.sum()),
         interpolated=int((~track.valid).sum()),
         train_frames=len(train),
-        lost=_times(spans(~track.valid), start_s, subject.fps),
+        lost=_times(stretches(~track.valid), start_s, subject.fps),
         reprojection_px=pose.get("reprojection_px_at_512"),
         flow_error_px=pose.get("flow_error_px_at_512"),
         face_height_px=face_height_px(track.landmarks),
@@ -220,7 +219,7 @@ def _tracking_facts(subject: Subject, track: TrackData, spots: Sequence[Spot], s
     )
 
 
-def _times(stretches: Sequence[Span], start_s: float, fps: float) -> tuple[TimeSpan, ...]:
+def _times(stretches: Sequence[Stretch], start_s: float, fps: float) -> tuple[TimeSpan, ...]:
     return tuple((round(a / fps + start_s, 2), round(b / fps + start_s, 2)) for a, b in stretches)
 
 

@@ -73,10 +73,8 @@ def layers(subject: Subject) -> list[Shown]:
 def overlay(subject: Subject, found: Measured, i: int) -> bytes:
     """A frame with what was found in it, as JPEG."""
     frame, labels = subject.frame(i), subject.parsing(i)
-    scale = TILE_PX / max(frame.shape[:2])
-    size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
-    picture = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    draw_masks(picture, cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST))
+    picture, scale = _tile_sized(frame)
+    draw_masks(picture, cv2.resize(labels, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST))
     points = found.track.landmarks[i, ::3, :2] * scale
     for x, y in points.round().astype(int):
         cv2.circle(picture, (int(x), int(y)), 1, (255, 255, 0), -1)
@@ -112,9 +110,15 @@ def on_checker(layer: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _tile(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    return encode_jpeg(_tile_sized(picture)[0])
+
+
+def _tile_sized(picture: UInt8[np.ndarray, "h w 3"]) -> tuple[UInt8[np.ndarray, "h2 w2 3"], float]:
+    """A picture at the size of a tile, and by how much it was scaled."""
     scale = TILE_PX / max(picture.shape[:2])
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-    return encode_jpeg(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC))
+    resized = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    return np.asarray(resized, np.uint8), scale
 
 
 def _when(i: int, start_s: float, fps: float) -> str:

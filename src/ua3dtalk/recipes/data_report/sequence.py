@@ -12,6 +12,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
+from ua3dtalk.core.sequence import Stretch, stretches
+
 FROZEN_LEVELS = 2.5
 """A frame repeats the one before if nothing in the face changes by more than this (grey levels, averaged over 8×8
 pixels). 28 real clips: the median frame changes by 6 to 88; repeats from a lower frame rate stay below 2.3."""
@@ -31,9 +33,6 @@ DARK_LEVEL = 16.0
 """Mean brightness of a picture that shows nothing, of 255; it is that of black in a video's limited range."""
 AROUND = 6
 """Frames before and after that a cut is judged by."""
-
-Span = tuple[int, int]
-"""First frame and the one after the last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,26 +61,20 @@ class Cut:
     """Whether the scene is the same before and after: a jump cut, or the head jumps."""
 
 
-def spans(flags: Bool[np.ndarray, " t"], at_least: int = 1) -> list[Span]:
-    """Stretches of True of some length."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= at_least]
-
-
 def repeats(watched: Watched) -> Bool[np.ndarray, " p"]:
     """For each frame but the first, whether it repeats the one before."""
     return watched.face_change <= FROZEN_LEVELS
 
 
-def freezes(watched: Watched) -> list[Span]:
+def freezes(watched: Watched) -> list[Stretch]:
     """Stretches in which the picture stands still although time goes on: the repeated frames, but for black ones."""
     shown = watched.brightness[1:] >= DARK_LEVEL
-    return [(a + 1, b + 1) for a, b in spans(repeats(watched) & shown, FREEZE_PAIRS)]
+    return [(a + 1, b + 1) for a, b in stretches(repeats(watched) & shown, FREEZE_PAIRS)]
 
 
-def dark_stretches(watched: Watched) -> list[Span]:
+def dark_stretches(watched: Watched) -> list[Stretch]:
     """Stretches of black pictures."""
-    return spans(watched.brightness < DARK_LEVEL)
+    return stretches(watched.brightness < DARK_LEVEL)
 
 
 def find_cuts(watched: Watched) -> list[Cut]:
@@ -108,7 +101,7 @@ def find_cuts(watched: Watched) -> list[Cut]:
     return found
 
 
-def longest_between(cuts: list[Cut], num_frames: int) -> Span:
+def longest_between(cuts: list[Cut], num_frames: int) -> Stretch:
     """The longest stretch without a cut to another scene."""
     borders = [0, *(cut.frame for cut in cuts if not cut.same_scene), num_frames]
     return max(pairwise(borders), key=lambda span: span[1] - span[0])

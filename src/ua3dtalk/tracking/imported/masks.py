@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from ua3dtalk.subject.labels import Label
-from ua3dtalk.tracking.mouth import find_inner_mouth
+from ua3dtalk.tracking.parsing import label_face_parts
 from ua3dtalk.tracking.regions import FaceRegions, face_regions
 
 COLOURS = {
@@ -58,8 +58,5 @@ def with_face_parts(
     found[labels == Label.INNER_MOUTH] = Label.SKIN
     if not (labels == Label.HAIR).any():
         found[(found == Label.SKIN) & ~regions.oval] = Label.HAIR
-    found[regions.brows & regions.oval] = Label.BROWS
-    found[regions.eyes] = Label.EYES
-    found[regions.lips] = Label.LIPS
-    found[find_inner_mouth(frame, landmarks)] = Label.INNER_MOUTH
+    label_face_parts(found, regions, frame, landmarks)
     return found, regions

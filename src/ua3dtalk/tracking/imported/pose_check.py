@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from ua3dtalk.core.sequence import spread
 from ua3dtalk.tracking.projection import Poses, pixels_of
 
 OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -64,7 +65,7 @@ def compare_poses(
     u, _, vt = np.linalg.svd(relative.mean(0))
     turn = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
     degrees = np.degrees(Rotation.from_matrix(turn.T @ relative).magnitude())
-    chosen = np.unique(np.linspace(0, len(own) - 1, FIT_FRAMES).astype(int))
+    chosen = spread(len(own), FIT_FRAMES)
 
     def placed(x: np.ndarray) -> np.ndarray:
         return np.exp(x[0]) * shape @ Rotation.from_rotvec(x[1:4]).as_matrix().T + x[4:]
