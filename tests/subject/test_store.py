@@ -82,6 +82,14 @@ def test_a_read_picture_may_be_changed_without_harm(subject: Subject) -> None:
     assert subject.frame(0).max() > 0
 
 
+def test_grey_is_the_frames_brightness(subject: Subject) -> None:
+    expected = cv2.cvtColor(subject.frame(1), cv2.COLOR_RGB2GRAY)
+    assert np.abs(subject.grey(1).astype(int) - expected).max() <= 1  # roundings of two decoders
+    (subject.folder / "frames/000001.jpg").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="damaged"):
+        subject.grey(1)
+
+
 @pytest.mark.parametrize("name", ["track.npz", "background.png", "audio.flac"])
 def test_a_missing_file_is_named(subject: Subject, name: str) -> None:
     (subject.folder / name).unlink()

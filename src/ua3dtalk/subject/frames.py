@@ -19,11 +19,7 @@ def read_picture(path: Path, channels: int) -> UInt8[np.ndarray, "h w *c"]:
     Raises:
         UserError: the file is missing, damaged, or of another number of channels.
     """
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing.", "Run `ua3dtalk prepare` again.") from error
-    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    picture = _decoded(path, cv2.IMREAD_UNCHANGED)
     found = 0 if picture is None else (1 if picture.ndim == 2 else picture.shape[2])
     if picture is None or found != channels or picture.dtype != np.uint8:
         raise UserError(f"{path} is damaged.", "Run `ua3dtalk prepare` again.")
@@ -32,6 +28,26 @@ def read_picture(path: Path, channels: int) -> UInt8[np.ndarray, "h w *c"]:
     if channels == 4:
         return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA)  # type: ignore[return-value]
     return picture  # type: ignore[return-value]
+
+
+def read_grey(path: Path) -> UInt8[np.ndarray, "h w"]:
+    """Brightness of a stored picture: the decoder skips its colours.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    picture = _decoded(path, cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise UserError(f"{path} is damaged.", "Run `ua3dtalk prepare` again.")
+    return picture  # type: ignore[return-value]
+
+
+def _decoded(path: Path, how: int) -> np.ndarray | None:
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing.", "Run `ua3dtalk prepare` again.") from error
+    return cv2.imdecode(data, how) if data.size else None
 
 
 class FrameFolder:

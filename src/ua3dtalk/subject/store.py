@@ -14,7 +14,7 @@ from jaxtyping import Float32, UInt8
 from ua3dtalk.core.config import from_plain, to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import file_sha256, read_json, write_json
-from ua3dtalk.subject.frames import FrameFolder, read_picture
+from ua3dtalk.subject.frames import FrameFolder, read_grey, read_picture
 from ua3dtalk.subject.labels import EmotionSpan
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.track_data import TrackData
@@ -229,6 +229,10 @@ class Subject:
     def frame(self, i: int) -> UInt8[np.ndarray, "h w 3"]:
         """Frame ``i``, RGB."""
         return self._frames.read(i)
+
+    def grey(self, i: int) -> UInt8[np.ndarray, "h w"]:
+        """Brightness of frame ``i``, decoded anew: for those who go through the frames once."""
+        return read_grey(self._frames.path(i))
 
     def parsing(self, i: int) -> UInt8[np.ndarray, "h w"]:
         """Labels of frame ``i``, values of ``subject.labels.Label``."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
+
+from ua3dtalk.core.parallel import ordered_map
 
 FORTH_AND_BACK_PX = 0.2
 """A point is kept if, followed forth and back, it returns this near to where it started."""
@@ -23,7 +26,7 @@ def measure_flow(
         points: Where the points are in each frame, pixels (centres at +0.5).
         usable: Bool [P]: points that can be followed (on the front of the face).
 
-    Yields:
+    Returns:
         T − 1 times the motion of each point, pixels; NaN where it could not be followed.
     """
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 0.01)
@@ -40,15 +43,15 @@ def measure_flow(
         )
         return end, found[:, 0] > 0
 
-    previous: np.ndarray | None = None
-    for t, frame in enumerate(grey):
-        if previous is not None:
-            motion = np.full((points.shape[1], 2), np.nan, np.float32)
-            start = np.ascontiguousarray(points[t - 1, usable] - 0.5, np.float32)[:, None]
-            end, found = follow(previous, frame, start)
-            back, found_back = follow(frame, previous, end)
-            near = np.linalg.norm(back - start, axis=-1)[:, 0] < FORTH_AND_BACK_PX
-            good = near & found & found_back
-            motion[usable] = np.where(good[:, None], (end - start)[:, 0], np.nan)
-            yield motion
-        previous = frame
+    def between(pair: tuple[int, np.ndarray, np.ndarray]) -> np.ndarray:
+        t, before, after = pair
+        motion = np.full((points.shape[1], 2), np.nan, np.float32)
+        start = np.ascontiguousarray(points[t, usable] - 0.5, np.float32)[:, None]
+        end, found = follow(before, after, start)
+        back, found_back = follow(after, before, end)
+        near = np.linalg.norm(back - start, axis=-1)[:, 0] < FORTH_AND_BACK_PX
+        good = near & found & found_back
+        motion[usable] = np.where(good[:, None], (end - start)[:, 0], np.nan)
+        return motion
+
+    return ordered_map(between, ((t, *pair) for t, pair in enumerate(pairwise(grey))))

@@ -12,6 +12,8 @@ from ua3dtalk.tracking.topology import CHIN, FOREHEAD_TOP
 HEAD_VALUES = [int(label) for label in HEAD_LABELS]
 FILL_SIDE = 256
 """Larger pictures are filled in at half their size, pixels."""
+MARGIN_PX = 16
+"""Rows above the highest one that shows: where its soft border ends."""
 FILL_BELOW = -0.15
 """The torso layer is filled behind head pixels below this height on the face: chin −0.5, forehead 0.5."""
 
@@ -59,14 +61,18 @@ def torso_layer(
     """
     below = (labels == Label.TORSO) | (labels == Label.NECK)
     sure = cv2.erode(below.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+    layer = np.zeros((*frame.shape[:2], 4), np.uint8)
     if sure.sum() < 16:
-        return np.zeros((*frame.shape[:2], 4), np.uint8)
+        return layer
     # The neck's colours go on below the chin; the shoulders' only where no neck is near.
     sure[labels == Label.TORSO] *= 0.02
-    hidden = _hidden_neck(np.isin(labels, HEAD_VALUES), below, landmarks)
-    alpha = cv2.GaussianBlur((below | hidden).astype(np.float32), (0, 0), max(0.6, max(frame.shape[:2]) / 400))
-    rgb = np.where(below[..., None], frame, _smooth_fill(frame, sure))
-    return np.concatenate([rgb, (alpha * 255).round().astype(np.uint8)[..., None]], -1)
+    shown = below | _hidden_neck(np.isin(labels, HEAD_VALUES), below, landmarks)
+    first = max(0, int(shown.any(1).argmax()) - MARGIN_PX)
+    rows = slice(first - first % 2, None)  # nothing shows above; even, for the fill at half size
+    alpha = cv2.GaussianBlur(shown[rows].astype(np.float32), (0, 0), max(0.6, max(frame.shape[:2]) / 400))
+    layer[rows, :, :3] = np.where(below[rows, :, None], frame[rows], _smooth_fill(frame[rows], sure[rows]))
+    layer[rows, :, 3] = (alpha * 255).round()
+    return layer
 
 
 def _smooth_fill(frame: np.ndarray, sure: np.ndarray) -> np.ndarray:

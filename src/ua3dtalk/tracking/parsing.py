@@ -188,13 +188,14 @@ class Parser:
         posterior = self._posterior(t, colour_bins(small))
         guide = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
         smooth = cv2.ximgproc.guidedFilter(guide, posterior, 3, 1e-3)
+        planes = cv2.split(smooth)
         if small.shape != frame.shape:
-            smooth = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
-        best, labels = smooth[..., 0].copy(), np.full((height, width), Label.HAIR, np.uint8)
-        for k in (SKIN, NECK, TORSO):  # numpy's argmax over a short last axis is ten times slower
-            better = smooth[..., k] > best
-            best[better] = smooth[..., k][better]
-            labels[better] = CLASS_LABELS[k]
+            planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in planes]
+        best, *others = planes
+        labels = np.full((height, width), Label.HAIR, np.uint8)
+        for k, plane in zip((SKIN, NECK, TORSO), others, strict=True):  # argmax over a short last axis is slow
+            np.copyto(labels, CLASS_LABELS[k], where=plane > best)
+            best = np.maximum(best, plane)
         labels[person < 0.5] = Label.BACKGROUND
         regions = face_regions((height, width), landmarks)
         outside = (labels == Label.BACKGROUND) | (labels == Label.NECK) | (labels == Label.TORSO)
@@ -282,7 +283,7 @@ def _drop_islands(labels: np.ndarray, oval: np.ndarray) -> None:
     head = ((labels == Label.HAIR) | (labels == Label.SKIN)).astype(np.uint8)
     count, parts, stats, _ = cv2.connectedComponentsWithStats(head, connectivity=4)
     attached = np.zeros(count, bool)
-    attached[np.unique(parts[oval])] = True
+    attached[parts[oval]] = True
     for k in range(1, count):
         if attached[k]:
             continue

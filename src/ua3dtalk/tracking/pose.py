@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.tracking.bundle import Bundle
 from ua3dtalk.tracking.projection import Poses, normal_matrix, normal_side, pixels_of, project
 
-CHUNK_FRAMES = 512
+CHUNK_FRAMES = 64
+"""Frames that are linearised together: few enough for the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,41 +96,55 @@ def _normal_equations(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Diagonal blocks [T,6,6], blocks that tie t to t+1 [T-1,6,6], gradient [T,6]."""
     num_frames = len(poses)
-    diagonal = np.zeros((num_frames, 6, 6))
+    # A whiff of damping keeps frames solvable that show neither landmarks nor flow.
+    diagonal = np.tile(np.eye(6) * 1e-9, (num_frames, 1, 1))
     coupling = np.zeros((max(num_frames - 1, 0), 6, 6))
     gradient = np.zeros((num_frames, 6))
-    # A whiff of damping keeps frames solvable that show neither landmarks nor flow.
-    diagonal += np.eye(6) * 1e-9
-    num_seen = max(int(seen.valid.sum()), 1) * seen.points.shape[1]
-    num_flow = max(int(np.isfinite(seen.flow[..., 0]).sum()), 1)
-    for first, last in _chunks(num_frames):
-        here = project(poses[first:last], bundle.shape, bundle.focal, seen.centre)
-        by_pose = here.by_pose() * seen.unit
-
-        # Chunks overlap by one frame, so that every pair lies in one; the shared frame's landmarks count once.
-        own = seen.valid[first:last].copy()
-        own[0] &= first == 0
-        residual = np.where(own[:, None, None], here.pixels - seen.points[first:last], 0.0) * seen.unit
-        weight = _robust(residual, config.huber_px) * own[:, None] / num_seen
-        diagonal[first:last] += normal_matrix(by_pose, by_pose, weight)
-        gradient[first:last] += normal_side(by_pose, residual, weight)
-
-        if seen.tracked is not None:
-            a, b = _from_tracks(poses, first, last, bundle, seen, seen.tracked, config)
-            diagonal[first:last] += a
-            gradient[first:last] += b
-
-        flow = seen.flow[first : last - 1]
-        known = np.isfinite(flow[..., 0])
-        velocity = np.where(known[..., None], here.pixels[1:] - here.pixels[:-1] - flow, 0.0) * seen.unit
-        weight = _robust(velocity, config.flow_huber_px) * known * (config.flow_weight / num_flow)
-        before, after = by_pose[:-1], by_pose[1:]
-        diagonal[first : last - 1] += normal_matrix(before, before, weight)
-        diagonal[first + 1 : last] += normal_matrix(after, after, weight)
-        coupling[first : last - 1] -= normal_matrix(before, after, weight)
-        gradient[first : last - 1] -= normal_side(before, velocity, weight)
-        gradient[first + 1 : last] += normal_side(after, velocity, weight)
+    counts = _Counts(
+        max(int(seen.valid.sum()), 1) * seen.points.shape[1], max(int(np.isfinite(seen.flow[..., 0]).sum()), 1)
+    )
+    chunks = list(_chunks(num_frames))
+    parts = ordered_map(lambda chunk: _part(poses, bundle, seen, config, counts, *chunk), chunks)
+    for (first, last), (own, tie, side) in zip(chunks, parts, strict=True):
+        diagonal[first:last] += own
+        coupling[first : last - 1] = tie
+        gradient[first:last] += side
     return diagonal, coupling, gradient
+
+
+@dataclass(frozen=True)
+class _Counts:
+    landmarks: int
+    flow: int
+
+
+def _part(
+    poses: Poses, bundle: Bundle, seen: Observations, config: PoseConfig, counts: _Counts, first: int, last: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What frames first..last − 1 add to the normal equations."""
+    here = project(poses[first:last], bundle.shape, bundle.focal, seen.centre)
+    by_pose = here.by_pose() * seen.unit
+
+    # Chunks overlap by one frame, so that every pair lies in one; the shared frame's landmarks count once.
+    own = seen.valid[first:last].copy()
+    own[0] &= first == 0
+    residual = np.where(own[:, None, None], here.pixels - seen.points[first:last], 0.0) * seen.unit
+    weight = _robust(residual, config.huber_px) * own[:, None] / counts.landmarks
+    diagonal, gradient = normal_matrix(by_pose, by_pose, weight), normal_side(by_pose, residual, weight)
+    if seen.tracked is not None:
+        a, b = _from_tracks(poses, first, last, bundle, seen, seen.tracked, config)
+        diagonal, gradient = diagonal + a, gradient + b
+
+    flow = seen.flow[first : last - 1]
+    known = np.isfinite(flow[..., 0])
+    velocity = np.where(known[..., None], here.pixels[1:] - here.pixels[:-1] - flow, 0.0) * seen.unit
+    weight = _robust(velocity, config.flow_huber_px) * known * (config.flow_weight / counts.flow)
+    before, after = by_pose[:-1], by_pose[1:]
+    diagonal[:-1] += normal_matrix(before, before, weight)
+    diagonal[1:] += normal_matrix(after, after, weight)
+    gradient[:-1] -= normal_side(before, velocity, weight)
+    gradient[1:] += normal_side(after, velocity, weight)
+    return diagonal, -normal_matrix(before, after, weight), gradient
 
 
 def _from_tracks(

@@ -43,7 +43,7 @@ def encode_picture(picture: UInt8[np.ndarray, "h w *c"], suffix: str) -> bytes:
             cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
         ]
     else:
-        options = [cv2.IMWRITE_PNG_COMPRESSION, 2]
+        options = []  # OpenCV's own choice: another level brings filters that cost two times the time and save nothing
     _, data = cv2.imencode(suffix, picture, options)
     return data.tobytes()
 

@@ -5,11 +5,9 @@ Landmarks give a first pose, optical flow steadies it, and registration on the p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Float32
 
@@ -69,7 +67,8 @@ def run_pose(subject: Subject, reader: VideoReader, config: PrepareConfig, progr
     bundle = fit_bundle(points[chosen], mean_face().vertices[rigid], centre, unit, side, config.bundle)
     start = solve_poses(points, bundle.shape, bundle.focal, centre)
     where = pixels_of(start, bundle.shape, bundle.focal, centre)
-    flow = np.array(list(measure_flow(_grey_frames(subject, progress), where, front_of_rigid())))
+    frames = track(progress, "head pose", ordered_map(subject.grey, range(subject.num_frames)), subject.num_frames)
+    flow = np.array(list(measure_flow(frames, where, front_of_rigid())))
     held_out = np.arange(len(rigid)) % HOLD_OUT_EVERY == 0
     fitted = flow.copy()
     fitted[:, held_out] = np.nan
@@ -116,7 +115,7 @@ def _registered(
     vertices, rigid = mean_face().vertices, rigid_vertices()
     per_m = float(np.median(fit.bundle.focal / fit.poses.translations[:, 2]))
     surface = HeadSurface(vertices, float(np.clip(per_m, *RESOLUTION_PER_M)))
-    registration = Registration(surface, lambda t: _grey(subject, t), fit.bundle.focal, seen.centre)
+    registration = Registration(surface, subject.grey, fit.bundle.focal, seen.centre)
     frames = np.flatnonzero(seen.valid)
     allowed = rigid_region(surface, vertices, _person(subject, registration, fit.poses, _some(frames, MASK_FRAMES)))
     for name, alternations in (("registration", 1), ("registration again", 2)):
@@ -151,12 +150,3 @@ def _person(
             where = registration.in_frame(poses, t)
             masks.append(unwrap(model.detect(subject.frame(t)), where))
     return np.asarray(np.mean(masks, axis=0), np.float32)
-
-
-def _grey(subject: Subject, t: int) -> np.ndarray:
-    return cv2.cvtColor(subject.frame(t), cv2.COLOR_RGB2GRAY)
-
-
-def _grey_frames(subject: Subject, progress: Progress) -> Iterator[np.ndarray]:
-    frames = ordered_map(lambda t: _grey(subject, t), range(subject.num_frames), workers=1)
-    yield from track(progress, "head pose", frames, subject.num_frames)

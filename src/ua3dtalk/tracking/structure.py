@@ -19,7 +19,8 @@ MESH_SIGMA_M, HAIR_SIGMA_M = 0.003, 0.02
 FLOOR_PX = 0.15
 """Noise of the best matches: px of the frame or px at 512, whichever is more."""
 ROUNDS, STEPS, STRUCTURE_FRAMES = 3, 4, 120
-CHUNK_FRAMES = 512
+CHUNK_FRAMES = 64
+"""Frames that are linearised together: few enough for the cache."""
 LEAST_SEEN = 0.25
 """Points that are found in fewer frames do not count."""
 
