@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from ua3dtalk.avatar.branch import Motion, StaticFeatures
 from ua3dtalk.avatar.conditions import Conditions
+from ua3dtalk.avatar.forecast import CHANNELS, INSIDE, Forecast, FrameForecast, channels_of
 from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.avatar.pose_loop import PoseLoop
 from ua3dtalk.avatar.uncertainty import MotionMaps
@@ -26,6 +28,31 @@ ORDER = ("mouth", "face")
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """What was drawn for a frame, before it is rounded to eight bits."""
+
+    image: Float[np.ndarray, "h w 3"]
+    """RGB, 0..1."""
+    alpha: Float[np.ndarray, "h w"]
+    """Coverage by the face layer."""
+    deviation: Float[np.ndarray, "h w"] | None
+    """As in ``AvatarFrame``."""
+    streams: dict[str, dict[str, float]] | None
+    """As in ``AvatarFrame``."""
+    channels: Float[np.ndarray, "h w 4"] | None
+    """What a forecast needs of all layers (``forecast.CHANNELS``); None without a baseline."""
+
+    def inside(self) -> Bool[np.ndarray, "h w"]:
+        """Pixels of the head."""
+        return self.alpha > INSIDE
+
+    def epistemic(self) -> float:
+        """Mean epistemic variance over the head; 0 where it is not known."""
+        inside = self.inside()
+        return 0.0 if self.channels is None or not inside.any() else float(self.channels[inside, 1].mean())
+
+
+@dataclass(frozen=True)
 class AvatarFrame:
     """One rendered frame."""
 
@@ -37,6 +64,8 @@ class AvatarFrame:
     """Mean of ``deviation`` over the head."""
     streams: dict[str, dict[str, float]] | None
     """Per stream: mean aleatoric, epistemic, conflict and trust over the face."""
+    forecast: FrameForecast | None = None
+    """What error to expect; None unless maps were asked for and the avatar has a forecast."""
 
 
 class Avatar:
@@ -50,6 +79,7 @@ class Avatar:
         priors: Content, style and emotion models.
         rasterizer: Back-end.
         device: Where to compute.
+        forecast: What errors to expect, where it was fitted.
     """
 
     def __init__(
@@ -61,6 +91,7 @@ class Avatar:
         priors: Priors,
         rasterizer: Rasterizer,
         device: torch.device,
+        forecast: Forecast | None = None,
     ) -> None:
         self.layers = {name: layer.to(device).eval() for name, layer in layers.items()}
         self.K = intrinsics
@@ -69,6 +100,7 @@ class Avatar:
         self.priors = priors
         self.rasterizer = rasterizer
         self.device = device
+        self.forecast = forecast
         self._static: dict[str, StaticFeatures] = {}
 
     def render(
@@ -81,7 +113,6 @@ class Avatar:
         """One frame in front of torso ``torso_index`` of the loop. Arguments as in ``render_over``."""
         return self.render_over(conditions, viewmat, self.loop.behind(torso_index), want_maps)
 
-    @torch.no_grad()
     def render_over(
         self,
         conditions: Conditions,
@@ -90,7 +121,28 @@ class Avatar:
         want_maps: bool = False,
         motion: str = "full",
     ) -> AvatarFrame:
-        """One frame over a given picture: mouth over it, face over both (DESIGN §7, composite).
+        """One frame over a given picture. Arguments as in ``draw``."""
+        known = self.forecast if want_maps and motion == "full" else None
+        drawing = self.draw(conditions, viewmat, behind, want_maps, motion, None if known is None else known.baseline)
+        pixels = (drawing.image.clip(0, 1) * 255).round().astype(np.uint8)
+        deviation, forecast = drawing.deviation, None
+        mean = None if deviation is None else float(deviation.sum() / max(float((deviation > 0).sum()), 1.0))
+        if known is not None and drawing.channels is not None:
+            features = known.seen.strangeness(conditions, viewmat, drawing.epistemic())
+            forecast = known.of_frame(drawing.channels, drawing.alpha, drawing.image, features)
+        return AvatarFrame(pixels, deviation, mean, drawing.streams, forecast)
+
+    @torch.no_grad()
+    def draw(
+        self,
+        conditions: Conditions,
+        viewmat: Float[np.ndarray, "4 4"],
+        behind: Float[np.ndarray, "h w 3"],
+        want_maps: bool = False,
+        motion: str = "full",
+        baseline: Mapping[str, Float[Tensor, " _"]] | None = None,
+    ) -> Drawing:
+        """Mouth over the given picture, face over both (DESIGN §7, composite).
 
         Args:
             conditions: What drives the frame.
@@ -98,23 +150,33 @@ class Avatar:
             behind: Torso over background, [0, 1].
             want_maps: Also splat the uncertainty.
             motion: ``full``; ``mesh`` for the mesh motion alone; ``none`` for the static head.
+            baseline: Per layer, each Gaussian's baseline error: also splat what a forecast needs.
         """
         if motion not in MOTION_KINDS:
             raise ValueError(f"`motion` must be one of {MOTION_KINDS}, got {motion!r}.")
         conditions = conditions.to(self.device)
         camera = self.camera(viewmat)
         image = torch.from_numpy(behind).to(self.device)
-        deviation, streams = None, None
+        alpha, channels, deviation, streams = image.new_zeros(image.shape[:2]), None, None, None
+        want_maps = want_maps or baseline is not None
         for name in (n for n in ORDER if n in self.layers):
             moved = self._motion(name, conditions, motion, want_maps and name == "face")
-            out = self._draw(name, moved, camera)
+            out = self._draw(name, moved, camera, None if baseline is None else baseline[name])
             image = over(out.rgb, out.alpha, image)
+            if baseline is not None:
+                drawn = out.extras[..., -CHANNELS:]
+                channels = drawn if channels is None else over(drawn, out.alpha, channels)
+            alpha = out.alpha
             if moved is not None and moved.maps is not None:
                 deviation = out.extras[..., 0].cpu().numpy()
                 streams = moved.maps.stream_means()
-        pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-        mean = None if deviation is None else float(deviation.sum() / max(float((deviation > 0).sum()), 1.0))
-        return AvatarFrame(pixels, deviation, mean, streams)
+        return Drawing(
+            image.cpu().numpy(),
+            alpha.cpu().numpy(),
+            deviation,
+            streams,
+            None if channels is None else channels.cpu().numpy(),
+        )
 
     @torch.no_grad()
     def moved(self, name: str, conditions: Conditions, want_maps: bool = False) -> tuple[Splats, MotionMaps | None]:
@@ -148,10 +210,13 @@ class Avatar:
             want_maps=want_maps,
         )
 
-    def _draw(self, name: str, motion: Motion | None, camera: Camera) -> RenderOutput:
+    def _draw(self, name: str, motion: Motion | None, camera: Camera, baseline: Tensor | None) -> RenderOutput:
         layer = self.layers[name]
-        extras: Tensor | None = None
+        extras: list[Tensor] = []
         if motion is not None and motion.maps is not None:
-            extras = motion.maps.fused_deviation[:, None]
+            extras.append(motion.maps.fused_deviation[:, None])
+        if motion is not None and baseline is not None:
+            extras.append(channels_of(motion, baseline))
         splats = layer.splats(motion)
-        return self.rasterizer(splats, camera, sh_degree=layer.gaussians.sh_degree, extras=extras)
+        degree = layer.gaussians.sh_degree
+        return self.rasterizer(splats, camera, sh_degree=degree, extras=torch.cat(extras, 1) if extras else None)

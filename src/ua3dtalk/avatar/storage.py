@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from ua3dtalk.avatar.avatar import Avatar
 from ua3dtalk.avatar.branch import BranchConfig
+from ua3dtalk.avatar.forecast import Forecast
 from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.avatar.pose_loop import calmest_stretch, load_loop, save_loop
 from ua3dtalk.core.checkpoint import SCHEMA_VERSION, load_into, load_tensors, save_tensors
@@ -26,6 +27,8 @@ from ua3dtalk.subject.store import Subject
 INDEX = "avatar.json"
 LAYER_KIND = "avatar.layer"
 POSES_KIND = "avatar.poses"
+FORECAST_KIND = "avatar.forecast"
+FORECAST_FILE = "forecast.safetensors"
 
 
 def save_avatar(
@@ -92,6 +95,7 @@ def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device) -> A
         UserError: a file is missing, damaged, altered, or of another version; the message names it.
     """
     index = read_index(folder)
+    forecast = load_forecast(folder)
     layers = {name: load_layer(folder / f"{name}.safetensors") for name in index["layers"]}
     return Avatar(
         layers,
@@ -101,7 +105,19 @@ def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device) -> A
         Priors.load(folder / "priors.safetensors"),
         rasterizer,
         device,
+        forecast,
     )
+
+
+def save_forecast(folder: Path, forecast: Forecast) -> None:
+    """Write an avatar's forecast beside it."""
+    save_tensors(folder / FORECAST_FILE, forecast.tensors(), kind=FORECAST_KIND, header={})
+
+
+def load_forecast(folder: Path) -> Forecast | None:
+    """An avatar's forecast; None where it has none (written by an older version)."""
+    path = folder / FORECAST_FILE
+    return Forecast.from_tensors(load_tensors(path, kind=FORECAST_KIND)[0]) if path.exists() else None
 
 
 def load_layer(path: Path) -> AvatarLayer:

@@ -72,7 +72,7 @@ def evaluate_avatar(
         row = RenderedRow(loaded, opened, viewmats, track, motion, want_maps=name in UNCERTAIN_ROWS)
         sources[name] = row.picture
         if name in UNCERTAIN_ROWS:
-            doubts[name] = row.uncertainty
+            doubts[name] = row.expected_error
     sound = held_out_sound(opened, frames)
     sources["static"](frames.start)  # the kernels' first run is not the avatar's speed
     inputs = ReportInputs(
@@ -137,7 +137,7 @@ def protocol_rows(subject: Subject, priors: Path) -> dict[str, tuple[ConditionTr
 
 
 class RenderedRow:
-    """Renders the frames of one row, and remembers the uncertainty of the last one.
+    """Renders the frames of one row, and remembers the error expected of the last one.
 
     Args:
         avatar: Who is rendered.
@@ -145,7 +145,7 @@ class RenderedRow:
         viewmats: Poses of all frames.
         track: Conditions of all frames.
         motion: As in ``Avatar.render_over``.
-        want_maps: Whether the uncertainty is wanted.
+        want_maps: Whether a forecast is wanted.
     """
 
     def __init__(
@@ -168,11 +168,11 @@ class RenderedRow:
         frame = self._avatar.render_over(
             self._track.frame(i), self._viewmats[i], behind, want_maps=self._want_maps, motion=self._motion
         )
-        self._last = (i, float("nan") if frame.uncertainty is None else frame.uncertainty)
+        self._last = (i, float("nan") if frame.forecast is None else frame.forecast.head)
         return frame.image
 
-    def uncertainty(self, i: int) -> float:
-        """Uncertainty of frame ``i``, which must be the one rendered last."""
+    def expected_error(self, i: int) -> float:
+        """Error expected of frame ``i``, which must be the one rendered last; NaN without a forecast."""
         if self._last[0] != i:
             raise ValueError(f"Frame {i} was not the last one rendered ({self._last[0]}).")
         return self._last[1]

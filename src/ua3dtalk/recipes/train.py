@@ -18,6 +18,7 @@ from ua3dtalk.gaussians.initialisation import initial_face, initial_mouth
 from ua3dtalk.priors.features import PriorFeatures
 from ua3dtalk.priors.pipeline import PriorsConfig, fit_priors, subject_features
 from ua3dtalk.recipes.data_report.report import PAGE_NAME, refusal
+from ua3dtalk.recipes.forecast import add_forecast
 from ua3dtalk.render.rasterizer import Rasterizer
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -76,6 +77,8 @@ def train_avatar(
         "provenance": provenance(),
     }
     save_avatar(out, opened, run.layers, run.viewmats, run.train_frames, facts)
+    predicted = run.predicted.to("cpu")
+    add_forecast(out, opened, predicted, run.train_frames, run.rasterizer, target, config.seed, report)
     (out / STATE_FILE).unlink(missing_ok=True)
     return out
 
