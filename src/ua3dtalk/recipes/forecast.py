@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ua3dtalk.avatar.conditions import ConditionTrack
+from ua3dtalk.avatar.familiarity import FEWEST, Familiarity
 from ua3dtalk.avatar.pose_loop import torso_over
 from ua3dtalk.avatar.storage import load_avatar, load_poses, save_forecast
 from ua3dtalk.core.progress import Progress
@@ -55,7 +56,7 @@ def add_forecast(
     seed: int,
     progress: Progress,
 ) -> None:
-    """Fit the forecast of a written avatar and store it there.
+    """Fit the forecast of a written avatar, and what streams are usual to it, and store both there.
 
     Args:
         folder: Avatar folder.
@@ -71,3 +72,5 @@ def add_forecast(
     generator, truth = np.random.default_rng(seed), SubjectTruth(subject)
     forecast = fit_forecast(avatar, conditions, load_poses(folder), frames.tolist(), truth, generator, progress)
     save_forecast(folder, forecast)
+    if len(frames) >= FEWEST:
+        Familiarity.fit(conditions, frames).save(folder)

@@ -1,0 +1,241 @@
+"""How familiar each stream of a track is to an avatar: which of them to doubt, frame by frame, and why.
+
+An ensemble finds noise, but not what is plausible and wrong, and of zeros it is sure (DESIGN §7). So every stream is
+also compared with what it was in training: how far from its mean it lies, how fast it jumps, and whether it is what
+two other witnesses of the same moment foretell. Each of these statistics becomes a
+normal score by its distribution over training frames that it was not fitted on, and counts on both sides: zeroed
+features are suspiciously *near* the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64, Int64
+from scipy.stats import norm
+
+from ua3dtalk.avatar.conditions import STREAMS, ConditionTrack
+from ua3dtalk.avatar.stream_statistics import (
+    VOICE,
+    WITNESSES,
+    Basis,
+    Foretelling,
+    Statistic,
+    StreamModel,
+    stream_values,
+)
+from ua3dtalk.core.checkpoint import load_tensors, save_tensors
+from ua3dtalk.core.errors import UserError
+
+FILE = "familiarity.safetensors"
+KIND = "avatar.familiarity"
+ALARM = 3.0
+"""A stream with a larger score is doubted."""
+FEWEST = 200
+"""Frames that are needed to know what is usual."""
+_FOLDS, _GAP = 5, 25
+_SHARES = np.linspace(0.005, 0.995, 100)
+_NORMAL = norm.ppf(_SHARES)
+_MEANS = ("audio", "lower", "content", "style", "emotion")
+_DISAGREES = "does not fit the other streams"
+_WHY = {
+    ("audio", "far"): "unseen sound",
+    ("audio", "jump"): "noisy audio",
+    ("audio", "mass"): "noisy audio",
+    ("content", "far"): "unseen speech",
+    ("content", "jump"): "noisy speech features",
+    ("style", "far"): "unseen manner of speaking",
+    ("style", "jump"): "noisy style features",
+    ("emotion", "far"): "unseen emotion",
+    ("emotion", "jump"): "emotion that jumps",
+}
+_WHY_LOW = {
+    "audio": "empty sound",
+    "content": "empty speech features",
+    "style": "empty style features",
+    "emotion": "emotion without life",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found of T frames and the S streams of STREAMS."""
+
+    scores: Float64[np.ndarray, "t s"]
+    """Largest normal score of each stream, about 0..2 where all is usual; 0 for a stream that is missing."""
+    kinds: Int64[np.ndarray, "t s"]
+    """The statistic that gave it, an index into ``names``."""
+    low: Bool[np.ndarray, "t s"]
+    """Whether that was suspiciously small."""
+    names: tuple[Statistic, ...]
+    """All statistics."""
+    voice: Float64[np.ndarray, " t"]
+    """Normal score of how unlike the subject's own voice the sound is. Any other speaker has a large one all the time,
+    so it is told, and counts neither as a stream's score nor in the confidence. 0 without an emotion stream."""
+    confidence: Float64[np.ndarray, " t"]
+    """Share of the training frames that were at least as strange, 0..1."""
+
+    def least_trusted(self, t: int) -> str:
+        """The strangest stream of frame ``t``."""
+        return STREAMS[int(self.scores[t].argmax())]
+
+    def why(self, t: int) -> str | None:
+        """Why it is doubted, in words; None where nothing is unusual."""
+        s = int(self.scores[t].argmax())
+        if self.scores[t, s] <= ALARM:
+            return None
+        stream, kind = self.names[self.kinds[t, s]]
+        if kind in WITNESSES.get(stream, ()):
+            return _DISAGREES
+        return _WHY_LOW[stream] if self.low[t, s] else _WHY[stream, kind]
+
+
+class Familiarity:
+    """What was usual in training. Made by ``fit`` or ``load``.
+
+    Args:
+        model: Computes statistics.
+        knots: Per statistic, 0.5 … 99.5 % quantiles over training frames.
+        strangest: The same of the largest score of a frame.
+        means: Training means of the condition arrays.
+    """
+
+    def __init__(
+        self,
+        model: StreamModel,
+        knots: Mapping[Statistic, Float64[np.ndarray, " 100"]],
+        strangest: Float64[np.ndarray, " 100"],
+        means: Mapping[str, torch.Tensor],
+    ) -> None:
+        self._model, self._knots, self._strangest, self._means = model, knots, strangest, means
+
+    @classmethod
+    def fit(cls, track: ConditionTrack, frames: np.ndarray) -> Familiarity:
+        """Learn what is usual.
+
+        Args:
+            track: Conditions of the subject's frames, the mouth from speech, as synthesis will have it.
+            frames: Those to learn from, in order.
+
+        Raises:
+            UserError: fewer frames than FEWEST.
+        """
+        if len(frames) < FEWEST:
+            raise UserError(f"{len(frames)} frames are too few to know what is usual.", f"Give at least {FEWEST}.")
+        values = {name: rows[frames] for name, rows in stream_values(track).items()}
+        everything = np.arange(len(frames))
+        parts: list[dict[Statistic, np.ndarray]] = []
+        for fold in np.array_split(everything, _FOLDS):
+            others = everything[(everything < fold[0] - _GAP) | (everything > fold[-1] + _GAP)]
+            found = StreamModel.fit(values, others).statistics(values)
+            parts.append({key: column[fold] for key, column in found.items()})
+        unseen = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        knots = {key: np.quantile(column, _SHARES) for key, column in unseen.items()}
+        strangest = np.quantile(_strongest(unseen, knots)[0].max(1), _SHARES)
+        means = {name: getattr(track, name)[frames].mean(0).cpu() for name in _MEANS}
+        return cls(StreamModel.fit(values, everything), knots, strangest, means)
+
+    def judge(self, track: ConditionTrack) -> Judgement:
+        """Look at every frame of a track."""
+        found = self._model.statistics(stream_values(track))
+        scores, kinds, low = _strongest(found, self._knots)
+        below = np.searchsorted(self._strangest, scores.max(1)) / len(_SHARES)
+        voice = _normal(self._knots[VOICE], found[VOICE]) if VOICE in found else np.zeros(len(track))
+        return Judgement(scores, kinds, low, tuple(self._knots), voice, 1 - below)
+
+    def calmed(self, track: ConditionTrack, weight: Float64[np.ndarray, " t"]) -> ConditionTrack:
+        """The track drawn towards the person's mean: sound, expression and features times the weight, 0..1."""
+        changed = {}
+        for name, mean in self._means.items():
+            value = getattr(track, name)
+            middle = mean.to(value)
+            share = torch.from_numpy(weight).to(value).reshape(-1, *[1] * middle.dim())
+            changed[name] = middle + share * (value - middle)
+        return replace(track, **changed)
+
+    def save(self, folder: Path) -> None:
+        """Write it into an avatar's folder."""
+        arrays = {"strangest": self._strangest}
+        arrays |= {f"knots.{stream}.{kind}": column for (stream, kind), column in self._knots.items()}
+        for (stream, witness), told in self._model.foretold.items():
+            arrays |= {f"foretold.{stream}.{witness}.{part}": getattr(told, part) for part in _TOLD}
+        for name, basis in self._model.bases.items():
+            arrays |= {f"basis.{name}.{part}": getattr(basis, part) for part in _BASIS}
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
+        tensors |= {f"mean.{name}": value for name, value in self._means.items()}
+        save_tensors(folder / FILE, tensors, kind=KIND, header={"statistics": [list(key) for key in self._knots]})
+
+    @classmethod
+    def find(cls, folder: Path) -> Familiarity | None:
+        """That of an avatar's folder; None where it has none (too few frames, or written by an older version).
+
+        Raises:
+            UserError: it is damaged.
+        """
+        return cls.load(folder) if (folder / FILE).exists() else None
+
+    @classmethod
+    def load(cls, folder: Path) -> Familiarity:
+        """Read it.
+
+        Raises:
+            UserError: the avatar has none, or it is damaged.
+        """
+        tensors, header = load_tensors(folder / FILE, kind=KIND)
+        found = {name: value.numpy() for name, value in tensors.items()}
+        pick = lambda start: {n.removeprefix(start): v for n, v in found.items() if n.startswith(start)}  # noqa: E731
+        named = [(str(stream), str(kind)) for stream, kind in header["statistics"]]
+        told = [key for key in named if key[1] in WITNESSES.get(key[0], ())]
+        bases = {name.split(".")[0] for name in pick("basis.")}
+        model = StreamModel(
+            {name: Basis(*(found[f"basis.{name}.{part}"] for part in _BASIS)) for name in sorted(bases)},
+            {key: Foretelling(*(found[f"foretold.{key[0]}.{key[1]}.{part}"] for part in _TOLD)) for key in told},
+        )
+        knots = {key: found[f"knots.{key[0]}.{key[1]}"] for key in named}
+        return cls(model, knots, found["strangest"], {n: torch.from_numpy(v) for n, v in pick("mean.").items()})
+
+
+_BASIS = ("mean", "directions", "scale")
+_TOLD = ("weights", "worth")
+
+
+def _normal(knots: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Normal scores by quantiles, straight on beyond their ends."""
+    middle = len(knots) // 2
+    above, below = (max(abs(knots[end] - knots[middle]) / _NORMAL[-1], 1e-3) for end in (-1, 0))
+    beyond = np.maximum(values - knots[-1], 0) / above - np.maximum(knots[0] - values, 0) / below
+    return np.interp(values, knots, _NORMAL) + beyond
+
+
+def _strongest(
+    statistics: Mapping[Statistic, np.ndarray], knots: Mapping[Statistic, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Per frame and stream: the largest score, its statistic, and whether it was small. [T, S] each."""
+    frames = len(next(iter(statistics.values())))
+    names = list(knots)
+    scores, kinds = np.zeros((frames, len(STREAMS))), np.zeros((frames, len(STREAMS)), np.int64)
+    low = np.zeros((frames, len(STREAMS)), bool)
+    for s, stream in enumerate(STREAMS):
+        normal = {
+            key: _normal(knots[key], column) for key, column in statistics.items() if key[0] == stream and key != VOICE
+        }
+        witnessed = [key for key in normal if key[1] in WITNESSES.get(stream, ())]
+        for key, column in normal.items():
+            if key not in witnessed:
+                _note(scores[:, s], kinds[:, s], low[:, s], np.abs(column), names.index(key), column < 0)
+        if witnessed:
+            least = np.min([normal[key] for key in witnessed], axis=0)
+            _note(scores[:, s], kinds[:, s], low[:, s], least, names.index(witnessed[0]), np.zeros(frames, bool))
+    return scores, kinds, low
+
+
+def _note(
+    scores: np.ndarray, kinds: np.ndarray, low: np.ndarray, new: np.ndarray, kind: int, small: np.ndarray
+) -> None:
+    """Where a statistic is stranger than those before it, note it (in place)."""
+    more = new > scores
+    scores[more], kinds[more], low[more] = new[more], kind, small[more]

@@ -1,0 +1,131 @@
+"""What is unusual is seen, named and told why; what is usual is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ua3dtalk.avatar.conditions import STREAMS, ConditionTrack
+from ua3dtalk.avatar.familiarity import ALARM, FILE, Familiarity
+from ua3dtalk.core.errors import UserError
+
+TRAIN, TEST = slice(0, 1200), slice(1250, 1500)
+
+
+def smooth(rng: np.random.Generator, t: int, width: int, frames: float) -> np.ndarray:
+    """Slow Gaussian noise of unit variance."""
+    kernel = np.exp(-0.5 * (np.arange(-3 * frames, 3 * frames + 1) / frames) ** 2)
+    raw = rng.normal(size=(t + len(kernel) - 1, width))
+    return np.stack([np.convolve(raw[:, k], kernel, "valid") for k in range(width)], 1) / np.linalg.norm(kernel)
+
+
+def speaker(seed: int, t: int = 1500, voice: int = 0) -> ConditionTrack:
+    """Speech that a hidden curve drives: phones, content and mouth follow it; a voice colours the emotion."""
+    rng, fixed = np.random.default_rng(seed), np.random.default_rng(99)
+    hidden = smooth(rng, t, 4, 3.0)
+    logits = 2 * hidden @ fixed.normal(size=(4, 42)) + 0.3 * rng.normal(size=(t, 42))
+    phones = np.exp(logits - logits.max(1, keepdims=True))
+    steps = np.sqrt(phones / phones.sum(1, keepdims=True))
+    content = hidden @ fixed.normal(size=(4, 64)) + 0.1 * smooth(rng, t, 64, 2.0)
+    lower = hidden @ fixed.normal(size=(4, 13)) + 0.1 * smooth(rng, t, 13, 2.0)
+    ways = np.random.default_rng(1000 + voice).normal(size=(3, 128))
+    emotion = smooth(rng, t, 3, 20.0) @ ways + 0.05 * smooth(rng, t, 128, 10.0)
+    return ConditionTrack.from_arrays(
+        audio=np.repeat(steps[:, :, None], 16, 2).astype(np.float32),
+        upper=np.zeros((t, 6), np.float32),
+        lower=lower.astype(np.float32),
+        content=content.astype(np.float32),
+        style=np.zeros((t, 64), np.float32),
+        emotion=emotion.astype(np.float32),
+        present=np.tile(np.array([1, 1, 0, 1], np.float32), (t, 1)),
+    )
+
+
+@pytest.fixture(scope="module")
+def known() -> Familiarity:
+    return Familiarity.fit(speaker(0), np.arange(1500)[TRAIN])
+
+
+def broken(track: ConditionTrack, stream: str, how: str) -> ConditionTrack:
+    value = getattr(track, stream)
+    noise = torch.randn(value.shape, generator=torch.Generator().manual_seed(0)) * value.std(0)
+    changed = {
+        "noise": value + noise,
+        "zero": torch.zeros_like(value),
+        "swap": getattr(speaker(5, voice=1), stream),
+        "shift": value.roll(30, 0),
+    }
+    return replace(track, **{stream: changed[how]})
+
+
+def test_usual_speech_raises_few_alarms(known: Familiarity) -> None:
+    found = known.judge(speaker(0)[TEST])
+    assert (found.scores > ALARM).mean(0).max() < 0.15
+    assert 0.25 < found.confidence.mean() < 0.75
+    assert (found.scores[:, STREAMS.index("style")] == 0).all()  # it was never there
+
+
+@pytest.mark.parametrize("stream", ["audio", "content", "emotion"])
+@pytest.mark.parametrize("how", ["noise", "zero"])
+def test_noise_and_zeros_are_seen_and_named(known: Familiarity, stream: str, how: str) -> None:
+    found = known.judge(broken(speaker(0)[TEST], stream, how))
+    frames = range(20, 230)
+    assert (found.scores[20:230, STREAMS.index(stream)] > ALARM).mean() > 0.95
+    assert np.mean([found.least_trusted(t) == stream for t in frames]) > 0.9
+    words = {found.why(t) for t in frames}
+    expected = {
+        ("audio", "noise"): "noisy audio",
+        ("audio", "zero"): "empty sound",
+        ("content", "noise"): "noisy speech features",
+        ("content", "zero"): "empty speech features",
+        ("emotion", "noise"): "emotion that jumps",
+        ("emotion", "zero"): "emotion without life",
+    }
+    assert expected[stream, how] in words
+    assert found.confidence[20:230].mean() < 0.05
+
+
+@pytest.mark.parametrize("how", ["swap", "shift"])
+def test_what_is_plausible_and_wrong_is_found_by_its_witnesses(known: Familiarity, how: str) -> None:
+    found = known.judge(broken(speaker(0), "content", how)[TEST])
+    frames = range(20, 230)
+    assert np.mean([found.least_trusted(t) == "content" for t in frames]) > 0.8
+    assert np.mean([found.why(t) == "does not fit the other streams" for t in frames]) > 0.6
+    # The sound agrees with the mouth, so it is not blamed for the content.
+    assert np.median(found.scores[20:230, 0]) < ALARM
+
+
+def test_another_voice_is_told_and_is_no_alarm(known: Familiarity) -> None:
+    same, other = known.judge(speaker(0)[TEST]), known.judge(speaker(7, voice=3)[TEST])
+    assert np.median(other.voice) > 2 * ALARM > 2 * np.median(same.voice)
+    assert np.median(other.scores[:, 1]) < ALARM
+
+
+def test_calm_goes_from_the_track_to_the_mean(known: Familiarity) -> None:
+    track = speaker(0)[TEST]
+    assert torch.allclose(known.calmed(track, np.ones(250)).lower, track.lower, atol=1e-5)
+    still = known.calmed(track, np.zeros(250))
+    assert torch.allclose(still.lower, speaker(0).lower[TRAIN].mean(0).expand(250, 13), atol=1e-4)
+    assert still.audio.std(0).max() < 1e-6 and torch.equal(still.upper, track.upper)
+
+
+def test_it_comes_back_from_disk(known: Familiarity, tmp_path: Path) -> None:
+    known.save(tmp_path)
+    again, track = Familiarity.load(tmp_path), speaker(0)[TEST]
+    assert np.allclose(again.judge(track).scores, known.judge(track).scores)
+    assert np.allclose(again.judge(track).confidence, known.judge(track).confidence)
+    assert torch.equal(again.calmed(track, np.full(250, 0.5)).lower, known.calmed(track, np.full(250, 0.5)).lower)
+    assert Familiarity.find(tmp_path) is not None
+    (tmp_path / FILE).unlink()
+    assert Familiarity.find(tmp_path) is None
+    with pytest.raises(UserError, match="does not exist"):
+        Familiarity.load(tmp_path)
+
+
+def test_too_few_frames_are_refused() -> None:
+    with pytest.raises(UserError, match="150 frames"):
+        Familiarity.fit(speaker(0), np.arange(150))
