@@ -169,7 +169,7 @@ def is_compiled(node: ast.FunctionDef) -> bool:
 def test_public_signatures_are_small() -> None:
     findings = []
     for path, node in walk(ast.FunctionDef):
-        if is_compiled(node):
+        if is_compiled(node) or path == PACKAGE / "api.py":  # one parameter for each option of a command
             continue
         names = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
         count = len([name for name in names if name not in ("self", "cls")])

@@ -1,0 +1,226 @@
+"""The commands as functions: `prepare`, `train`, `synthesize` and `evaluate`.
+
+```python
+import ua3dtalk
+
+ua3dtalk.prepare("me.mp4", "me")
+ua3dtalk.train("me", "me-avatar", preset="quick")
+ua3dtalk.synthesize("me-avatar", "speech.wav", "talk.mp4", emotion="happy", intensity=0.7)
+metrics = ua3dtalk.evaluate("me-avatar", "report")
+print(metrics["rows"]["driven"]["regions"]["head"]["psnr_db"]["mean"])
+```
+
+Parameters have the names, the meaning and the defaults of the commands' options (`--max-steps` is `max_steps`), and a
+function returns what its command prints with `--json`. What a command would refuse raises `ua3dtalk.UserError`, with
+the same sentence. Functions are silent; `quiet=False` shows the bars that the command shows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from ua3dtalk.cli.command import Command
+from ua3dtalk.cli.console import logging_to, make_progress
+from ua3dtalk.cli.evaluate import Evaluate
+from ua3dtalk.cli.prepare import Prepare
+from ua3dtalk.cli.synthesize import Synthesize
+from ua3dtalk.cli.train import Train
+from ua3dtalk.core.errors import UserError
+
+__all__ = ["UserError", "evaluate", "prepare", "synthesize", "train"]
+
+
+def prepare(
+    video: str | Path,
+    out: str | Path,
+    *,
+    size: int = 512,
+    start_s: float = 0.0,
+    max_seconds: float | None = None,
+    labels: str | Path | None = None,
+    face_model: str | Path | None = None,
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """Track a portrait video: frames, head pose, masks, expression and speech, into a subject folder.
+
+    Args:
+        video: Any video with one speaker who faces the camera.
+        out: The subject folder to write; an unfinished one is gone on with.
+        size: Largest side of the prepared frames in pixels, 64 to 2048; smaller videos keep their size.
+        start_s: Where to begin in the video, seconds.
+        max_seconds: How much of the video to use, seconds; None takes all of it.
+        labels: Table of emotions in the video: a CSV with ``start_s,end_s,label,intensity``.
+        face_model: A MediaPipe ``face_landmarker.task`` in place of the model that comes with MediaPipe.
+        quiet: False shows progress.
+
+    Returns:
+        ``subject`` (the folder), its size and length, and the data report: ``verdict``, ``findings``, ``report``.
+
+    Raises:
+        UserError: the video cannot become a subject; says why.
+    """
+    command = Prepare(
+        video=Path(video),
+        out=Path(out),
+        size=size,
+        start_s=start_s,
+        max_seconds=max_seconds,
+        labels=_path(labels),
+        face_model=_path(face_model),
+    )
+    return _done(command, quiet)
+
+
+def train(
+    subject: str | Path,
+    out: str | Path,
+    *,
+    preset: Literal["quick", "standard", "paper"] = "quick",
+    device: str = "auto",
+    max_steps: int | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    set: Sequence[str] = (),
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """Train an avatar from a subject folder.
+
+    Args:
+        subject: The folder that `prepare` made.
+        out: The avatar folder to write.
+        preset: ``quick``: minutes on two cores; ``standard``: better, an hour or more; ``paper``: the published
+            schedule, for a GPU.
+        device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
+        max_steps: Stop after this many steps in all; None takes the preset's.
+        seed: Seed of everything random: the same seed gives the same avatar on a CPU.
+        resume: Go on with an interrupted training, to the same result.
+        set: Changes of the preset, as ``("face.covariance=full",)``.
+        quiet: False shows progress.
+
+    Returns:
+        ``avatar`` (the folder), ``preset`` and ``seed``.
+
+    Raises:
+        UserError: the subject cannot be trained on, ``out`` holds something else, or a setting does not fit.
+    """
+    command = Train(
+        subject=Path(subject),
+        out=Path(out),
+        preset=preset,
+        device=device,
+        max_steps=max_steps,
+        seed=seed,
+        resume=resume,
+        set=tuple(set),
+    )
+    return _done(command, quiet)
+
+
+def synthesize(
+    avatar: str | Path,
+    audio: str | Path,
+    out: str | Path,
+    *,
+    emotion: str = "auto",
+    intensity: float = 1.0,
+    timeline: str | Path | None = None,
+    emotion_from: str | Path | None = None,
+    extrapolate: bool = False,
+    pose: str = "source",
+    blink: str = "source",
+    confidence: str | Path | None = None,
+    report: str | Path | None = None,
+    device: str = "auto",
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """Let an avatar speak: any speech in, a video with sound out.
+
+    Args:
+        avatar: The folder that `train` made.
+        audio: The speech: any sound file, or a video with sound.
+        out: The video to write, ``.mp4``.
+        emotion: ``auto`` (from the voice), or a label that the subject's video was prepared with; ``neutral`` always.
+        intensity: How strong the emotion is, 0 to 1; with `emotion_from` a factor.
+        timeline: Emotions over time: a CSV with ``start_s,end_s,label,intensity``, or ``time_s,label,intensity``.
+        emotion_from: A video of anybody whose face shows the emotion over time.
+        extrapolate: Borrow the motion of other people for emotions that the subject never showed.
+        pose: ``source`` (the subject's own, to and fro), ``still``, or an ``.npz`` file with ``viewmats``.
+        blink: ``source``, ``generated`` or ``none``.
+        confidence: Also write the uncertainty as a heat video here, ``.mp4``.
+        report: Also write what was done, with a confidence for every frame, here, ``.json``.
+        device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
+        quiet: False shows progress.
+
+    Returns:
+        What was done: frames, speed, emotions and where the files are.
+
+    Raises:
+        UserError: the speech cannot be read, the avatar is damaged, or an option does not fit.
+    """
+    command = Synthesize(
+        avatar=Path(avatar),
+        audio=Path(audio),
+        out=Path(out),
+        emotion=emotion,
+        intensity=intensity,
+        timeline=_path(timeline),
+        emotion_from=_path(emotion_from),
+        extrapolate=extrapolate,
+        pose=pose,
+        blink=blink,
+        confidence=_path(confidence),
+        report=_path(report),
+        device=device,
+    )
+    return _done(command, quiet)
+
+
+def evaluate(
+    avatar: str | Path,
+    out: str | Path,
+    *,
+    subject: str | Path | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """Measure an avatar on the frames that were held out of its training.
+
+    Args:
+        avatar: The folder that `train` made.
+        out: Folder for ``metrics.json``, ``index.html`` and pictures.
+        subject: The subject folder, if it was moved since the training.
+        weights: Folder with weights of optional metrics.
+        device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
+        seed: Seed of the intervals.
+        quiet: False shows progress.
+
+    Returns:
+        The metrics: ``rows`` by protocol, each with its scores.
+
+    Raises:
+        UserError: the avatar or its subject is missing or damaged.
+    """
+    command = Evaluate(
+        avatar=Path(avatar), out=Path(out), subject=_path(subject), weights=_path(weights), device=device, seed=seed
+    )
+    return _done(command, quiet)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _done(command: Command, quiet: bool) -> dict[str, Any]:
+    """Run a command as the command line does, but for its printing and exit codes."""
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    console = Console(stderr=True)
+    with nullcontext() if quiet else logging_to(console, silent=False):
+        return dict(command.run(make_progress(console, silent=quiet)).values)
