@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import SIZE, tiny_config, tiny_run, tiny_subject
 
-from ua3dtalk.avatar.avatar import Avatar
+from ua3dtalk.avatar.avatar import Avatar, Companions
 from ua3dtalk.avatar.forecast import KNOTS, Forecast, LogLinear, SeenFrames
 from ua3dtalk.avatar.pose_loop import PoseLoop
 from ua3dtalk.avatar.storage import load_forecast, save_forecast
@@ -49,7 +49,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> tuple[Avatar, TrainingRun
 def silent_avatar(run: TrainingRun, forecast: Forecast | None = None) -> Avatar:
     """An avatar that can be drawn; it has no loop and no priors, and is never asked for them."""
     loop, priors = PoseLoop.__new__(PoseLoop), Priors.__new__(Priors)
-    return Avatar(run.layers, run.track.K, (SIZE, SIZE), loop, priors, run.rasterizer, run.device, forecast)
+    return Avatar(
+        run.layers, run.track.K, (SIZE, SIZE), loop, priors, run.rasterizer, run.device, Companions(forecast=forecast)
+    )
 
 
 def test_baselines_find_where_the_error_is(scene: tuple[Avatar, TrainingRun]) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from ua3dtalk.avatar.branch import Motion, StaticFeatures
+from ua3dtalk.avatar.branch import Branch, Motion, StaticFeatures
 from ua3dtalk.avatar.conditions import Conditions
 from ua3dtalk.avatar.forecast import CHANNELS, INSIDE, Forecast, FrameForecast, channels_of
 from ua3dtalk.avatar.layer import AvatarLayer
@@ -68,6 +68,16 @@ class AvatarFrame:
     """What error to expect; None unless maps were asked for and the avatar has a forecast."""
 
 
+@dataclass(frozen=True)
+class Companions:
+    """What is learnt of an avatar when it is trained."""
+
+    students: Mapping[str, Branch] = field(default_factory=dict)
+    """One-member branches that move layers in place of their ensembles where no uncertainty is asked for."""
+    forecast: Forecast | None = None
+    """What errors to expect."""
+
+
 class Avatar:
     """A trained avatar, ready to render. Its networks are never changed here.
 
@@ -79,7 +89,7 @@ class Avatar:
         priors: Content, style and emotion models.
         rasterizer: Back-end.
         device: Where to compute.
-        forecast: What errors to expect, where it was fitted.
+        companions: What was learnt of it after training, as far as there is any.
     """
 
     def __init__(
@@ -91,7 +101,7 @@ class Avatar:
         priors: Priors,
         rasterizer: Rasterizer,
         device: torch.device,
-        forecast: Forecast | None = None,
+        companions: Companions | None = None,
     ) -> None:
         self.layers = {name: layer.to(device).eval() for name, layer in layers.items()}
         self.K = intrinsics
@@ -100,8 +110,10 @@ class Avatar:
         self.priors = priors
         self.rasterizer = rasterizer
         self.device = device
-        self.forecast = forecast
-        self._static: dict[str, StaticFeatures] = {}
+        companions = companions or Companions()
+        self.forecast = companions.forecast
+        self._students = {name: student.to(device).eval() for name, student in companions.students.items()}
+        self._static: dict[tuple[str, bool], StaticFeatures] = {}
 
     def render(
         self,
@@ -199,14 +211,16 @@ class Avatar:
             return None
         if kind == "mesh":
             return layer.motion.mesh_motion(layer.mesh_basis, conditions)
-        if name not in self._static:
-            self._static[name] = layer.motion.prepare_static(layer.gaussians.means.detach())
-        return layer.motion(
+        quick = name in self._students and not want_maps
+        branch = self._students[name] if quick else layer.motion
+        if (name, quick) not in self._static:
+            self._static[name, quick] = branch.prepare_static(layer.gaussians.means.detach())
+        return branch(
             layer.gaussians.means,
             layer.mesh_basis,
             conditions,
             mode="ensemble",
-            static=self._static[name],
+            static=self._static[name, quick],
             want_maps=want_maps,
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ua3dtalk.avatar.avatar import Avatar
-from ua3dtalk.avatar.branch import BranchConfig
+from ua3dtalk.avatar.avatar import Avatar, Companions
+from ua3dtalk.avatar.branch import Branch, BranchConfig
 from ua3dtalk.avatar.forecast import Forecast
 from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.avatar.pose_loop import calmest_stretch, load_loop, save_loop
@@ -27,6 +28,7 @@ from ua3dtalk.subject.store import Subject
 INDEX = "avatar.json"
 LAYER_KIND = "avatar.layer"
 POSES_KIND = "avatar.poses"
+STUDENT_KIND = "avatar.student"
 FORECAST_KIND = "avatar.forecast"
 FORECAST_FILE = "forecast.safetensors"
 
@@ -88,14 +90,19 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device) -> Avatar:
+def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device, exact: bool = False) -> Avatar:
     """Read an avatar.
+
+    Args:
+        folder: Avatar folder.
+        rasterizer: Back-end.
+        device: Where to compute.
+        exact: Move it by its whole ensembles, not by their quicker students.
 
     Raises:
         UserError: a file is missing, damaged, altered, or of another version; the message names it.
     """
     index = read_index(folder)
-    forecast = load_forecast(folder)
     layers = {name: load_layer(folder / f"{name}.safetensors") for name in index["layers"]}
     return Avatar(
         layers,
@@ -105,8 +112,26 @@ def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device) -> A
         Priors.load(folder / "priors.safetensors"),
         rasterizer,
         device,
-        forecast,
+        Companions({} if exact else load_students(folder, layers), load_forecast(folder)),
     )
+
+
+def save_student(folder: Path, name: str, student: Branch, learnt: Sequence[str]) -> None:
+    """Write what a layer's student learnt (the named parts of a branch), beside the layer."""
+    tensors = {key: value for key, value in student.state_dict().items() if key.split(".")[0] in learnt}
+    save_tensors(folder / f"{name}.student.safetensors", tensors, kind=STUDENT_KIND, header={})
+
+
+def load_students(folder: Path, layers: Mapping[str, AvatarLayer]) -> dict[str, Branch]:
+    """Students of those layers that have one."""
+    students = {}
+    for name, layer in layers.items():
+        path = folder / f"{name}.student.safetensors"
+        if path.exists():
+            own, _ = load_tensors(path, kind=STUDENT_KIND)
+            students[name] = Branch(replace(layer.motion.config, members=1), torch.Generator())
+            load_into(students[name], {**layer.motion.state_dict(), **own}, str(path))
+    return students
 
 
 def save_forecast(folder: Path, forecast: Forecast) -> None:

@@ -63,7 +63,7 @@ def evaluate_avatar(
     if opened.source_sha256 != index["subject_sha256"]:
         raise UserError(f"{opened.folder} is not the subject that {avatar} was trained on.", "Give its --subject.")
     target = device or torch.device("cpu")
-    loaded = load_avatar(avatar, make_rasterizer(target), target)
+    loaded = load_avatar(avatar, make_rasterizer(target), target, exact=True)
     viewmats = load_poses(avatar)
     frames = make_split(opened.num_frames).test
     sources: dict[str, FrameSource] = {"real": lambda i: through_jpeg(opened.frame(i))}

@@ -58,7 +58,8 @@ def shortened(config: TrainConfig, max_steps: int) -> TrainConfig:
         )
         for stage in config.stages
     )
-    return replace(config, stages=stages)
+    student = replace(config.student, steps=scale(config.student.steps))
+    return replace(config, stages=stages, student=student)
 
 
 def overridden(config: TrainConfig, overrides: Mapping[str, Any]) -> TrainConfig:

@@ -9,7 +9,7 @@ import torch
 
 from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.avatar.layer import AvatarLayer
-from ua3dtalk.avatar.storage import save_avatar
+from ua3dtalk.avatar.storage import save_avatar, save_student
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log
@@ -26,6 +26,7 @@ from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.topology import mean_face
 from ua3dtalk.training.config import TrainConfig
+from ua3dtalk.training.distillation import LEARNT, distil
 from ua3dtalk.training.loop import STATE_FILE, train
 from ua3dtalk.training.run import TrainingRun
 from ua3dtalk.training.targets import TargetReader
@@ -77,10 +78,23 @@ def train_avatar(
         "provenance": provenance(),
     }
     save_avatar(out, opened, run.layers, run.viewmats, run.train_frames, facts)
-    predicted = run.predicted.to("cpu")
-    add_forecast(out, opened, predicted, run.train_frames, run.rasterizer, target, config.seed, report)
+    _add_companions(out, opened, run, report)
     (out / STATE_FILE).unlink(missing_ok=True)
     return out
+
+
+def _add_companions(out: Path, subject: Subject, run: TrainingRun, progress: Progress) -> None:
+    """What is learnt of a trained avatar: quick students, what errors to expect, what it is used to hear.
+
+    A run that is killed here has an avatar already; with ``resume`` it goes on here.
+    """
+    seed, predicted = run.config.seed, run.predicted.to("cpu")
+    generator = np.random.default_rng(seed)
+    for name, layer in run.layers.items():
+        tracks = (run.tracked, run.predicted)
+        student = distil(layer, tracks, run.train_frames, run.config.student, generator, progress)
+        save_student(out, name, student, LEARNT)
+    add_forecast(out, subject, predicted, run.train_frames, run.rasterizer, run.device, seed, progress)
 
 
 def require_trainable(subject: Subject) -> None:

@@ -93,6 +93,18 @@ class PoseRefinementConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DistillationConfig:
+    """How students are taught after training."""
+
+    steps: int = 400
+    """Steps; every one sees one frame."""
+    points: int = 2000
+    """Gaussians drawn for a step."""
+    rate: float = 3e-3
+    """Learning rate at the start; it falls to zero as a cosine."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """A whole training run."""
 
@@ -108,6 +120,7 @@ class TrainConfig:
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     densification: DensificationConfig = field(default_factory=DensificationConfig)
     poses: PoseRefinementConfig = field(default_factory=PoseRefinementConfig)
+    student: DistillationConfig = field(default_factory=DistillationConfig)
     sh_degree_every: int = 1000
     """Steps after which one more spherical-harmonic degree is used."""
     checkpoint_every: int = 500
