@@ -44,7 +44,7 @@ class PoseConfig:
 class TrackedPoints:
     """Material points that were found again in every frame (``registration``, ``structure``). F points."""
 
-    pixels: Float64[np.ndarray, "t f 2"]
+    pixels: Float32[np.ndarray, "t f 2"]
     """Where each is; NaN where it was not found."""
     points: Float64[np.ndarray, "f 3"]
     """Head frame, metres."""

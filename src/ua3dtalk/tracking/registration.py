@@ -37,7 +37,7 @@ Grey = UInt8[np.ndarray, "h w"]
 class Tracks:
     """Material points of the head, found again in every frame."""
 
-    pixels: Float64[np.ndarray, "t f 2"]
+    pixels: Float32[np.ndarray, "t f 2"]
     """Where each is, pixels (centres at +0.5); NaN where it was not found."""
     surface: Float64[np.ndarray, "f 3"]
     """Where each is expected, head frame, metres."""

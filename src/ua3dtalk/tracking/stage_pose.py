@@ -123,7 +123,7 @@ def _registered(
         features = registration.features(mean, allowed)
         if len(features) < LEAST_FEATURES:
             return fit
-        pixels = np.full((len(fit.poses), len(features), 2), np.nan)
+        pixels = np.full((len(fit.poses), len(features), 2), np.nan, np.float32)
         found = registration.follow(fit.poses, mean, features, frames.tolist())
         for t, where in track(progress, name, found, len(frames)):
             pixels[t] = where

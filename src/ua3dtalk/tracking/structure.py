@@ -49,9 +49,8 @@ def fit_structure(
         for _ in range(STEPS):
             few, points = problem.step(few, some, points, sigma, weights)
         poses = problem.locate(poses, points, weights)
-        away = np.linalg.norm(pixels_of(poses, points, focal, centre) - tracks.pixels, axis=-1) * unit
         seen = known.mean(0) >= LEAST_SEEN
-        typical = np.nanmedian(np.where(seen, away, 0.0), axis=0)
+        typical = np.nanmedian(np.where(seen, problem.distances(poses, points), 0), axis=0).astype(np.float64)
         floor = FLOOR_PX * max(1.0, unit)
         weights = np.where(seen, floor**2 / (typical**2 + floor**2), 0.0)
     return TrackedPoints(tracks.pixels, points, weights)
@@ -97,6 +96,13 @@ class _Problem:
         reduced = hessian - flat.T @ solved[..., :-1].reshape(-1, 3 * count)
         moved = -np.linalg.solve(reduced, gradient - flat.T @ solved[..., -1].ravel())
         return poses.moved(-(solved[..., -1] + solved[..., :-1] @ moved)), points + moved.reshape(-1, 3)
+
+    def distances(self, poses: Poses, points: np.ndarray) -> np.ndarray:
+        """How far points are from where they were found, px at 512, [T, F]; in pieces, for memory."""
+        pieces = [slice(first, first + CHUNK_FRAMES) for first in range(0, len(poses), CHUNK_FRAMES)]
+        seen = (pixels_of(poses[piece], points, self.focal, self.centre) for piece in pieces)
+        apart = [np.linalg.norm(a - self.tracks.pixels[piece], axis=-1) for a, piece in zip(seen, pieces, strict=True)]
+        return (np.concatenate(apart) * self.unit).astype(np.float32)
 
     def locate(self, poses: Poses, points: np.ndarray, weights: np.ndarray) -> Poses:
         """Poses of all frames, points fixed; in pieces, for memory."""
