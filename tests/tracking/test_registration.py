@@ -90,7 +90,7 @@ def test_material_points_put_poses_right(surface: HeadSurface, filmed: Filmed, r
     mean = registration.mean_picture(start, range(FRAMES))
     features = registration.features(mean, allowed)
     assert len(features) > 60
-    pixels = np.full((FRAMES, len(features), 2), np.nan)
+    pixels = np.full((FRAMES, len(features), 2), np.nan, np.float32)
     for t, where in registration.follow(start, mean, features, range(FRAMES)):
         pixels[t] = where
     on_mesh = surface.on_mesh[tuple(features.round().astype(int).T[::-1])]
