@@ -63,7 +63,8 @@ def evaluate_avatar(
     if opened.source_sha256 != index["subject_sha256"]:
         raise UserError(f"{opened.folder} is not the subject that {avatar} was trained on.", "Give its --subject.")
     target = device or torch.device("cpu")
-    loaded = load_avatar(avatar, make_rasterizer(target), target, exact=True)
+    rasterizer = make_rasterizer(target)
+    loaded = load_avatar(avatar, rasterizer, target, exact=True)
     viewmats = load_poses(avatar)
     frames = make_split(opened.num_frames).test
     sources: dict[str, FrameSource] = {"real": lambda i: through_jpeg(opened.frame(i))}
@@ -82,7 +83,7 @@ def evaluate_avatar(
         audio=sound,
         meters=all_meters(lambda row: sound, options or MeasureOptions(), emotion_meter(opened, frames)),
         uncertainty=doubts,
-        speed=None if sound is None else measure_speed(loaded, sound),
+        speed=None if sound is None else measure_speed(load_avatar(avatar, rasterizer, target), sound),
         facts={
             "avatar": str(avatar),
             "subject": opened.source.name,

@@ -1,0 +1,100 @@
+"""How fast an avatar speaks, from sound to encoded frames: its students against its whole ensembles, in one run.
+
+    python benchmarks/synthesize.py AVATAR SPEECH [--rounds 5] [--json]
+
+Rounds of both alternate, so that other work on the machine meets both; the median counts. CPU time is that of all
+threads: what a frame costs, whoever else uses the cores. *first frame* is the time from sound to the first encoded
+frame after the models are loaded. The pictures of both are compared too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ua3dtalk.avatar.avatar import Avatar
+from ua3dtalk.avatar.storage import load_avatar
+from ua3dtalk.core.parallel import usable_cores
+from ua3dtalk.core.provenance import provenance
+from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.recipes.speed import measure_speed
+from ua3dtalk.render.select import make_rasterizer
+from ua3dtalk.synthesis.drive import frames_of, make_drive, read_speech
+from ua3dtalk.synthesis.options import SynthesisOptions
+
+COMPARED = 25
+"""Frames whose pictures are compared."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("avatar", type=Path)
+    parser.add_argument("speech", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    device = torch.device("cpu")
+    started = time.perf_counter()
+    kinds = {
+        "student": load_avatar(options.avatar, make_rasterizer(device), device),
+        "exact": load_avatar(options.avatar, make_rasterizer(device), device, exact=True),
+    }
+    load_s = (time.perf_counter() - started) / 2
+    samples = read_speech(options.speech)
+    for avatar in kinds.values():
+        measure_speed(avatar, samples)  # kernels are compiled
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in kinds}
+    for _ in range(options.rounds):
+        for name, avatar in kinds.items():
+            before = time.process_time()
+            run = measure_speed(avatar, samples)
+            runs[name].append(run | {"cpu_s": time.process_time() - before})
+    result = {
+        "size": [kinds["student"].width, kinds["student"].height],
+        "gaussians": {name: len(layer.gaussians) for name, layer in kinds["student"].layers.items()},
+        "load_s": round(load_s, 2),
+        **{name: {key: _median(found, key) for key in _numbers(found[0])} for name, found in runs.items()},
+        "student_against_exact_db": round(agreement_db(kinds["student"], kinds["exact"], samples), 2),
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
+        "cores": usable_cores(),
+        "load_average": os.getloadavg()[0],
+        "machine": platform.processor() or platform.machine(),
+        "commit": provenance().get("commit"),
+    }
+    print(json.dumps(result) if options.json else json.dumps(result, indent=1))
+
+
+def agreement_db(one: Avatar, other: Avatar, samples: np.ndarray) -> float:
+    """PSNR of one's pictures against the other's, mean over some frames."""
+    speech, generator = PhoneEncoder().encode(samples), np.random.default_rng(0)
+    drive = make_drive(one, speech, frames_of(samples), SynthesisOptions(), generator)
+    found = []
+    for i in np.linspace(0, len(drive) - 1, COMPARED).astype(int):
+        a, b = (
+            avatar.render(drive.conditions.frame(int(i)), drive.viewmats[i], int(drive.torso[i])).image.astype(float)
+            for avatar in (one, other)
+        )
+        found.append(10 * np.log10(255**2 / max(float(((a - b) ** 2).mean()), 1e-9)))
+    return float(np.mean(found))
+
+
+def _numbers(run: dict[str, Any]) -> list[str]:
+    return [key for key, value in run.items() if isinstance(value, int | float)]
+
+
+def _median(runs: list[dict[str, Any]], key: str) -> float:
+    return round(float(np.median([run[key] for run in runs])), 4)
+
+
+if __name__ == "__main__":
+    main()
