@@ -27,6 +27,7 @@ from ua3dtalk.cli.prepare import Prepare
 from ua3dtalk.cli.priors import Show, TrainContent, TrainEmotion
 from ua3dtalk.cli.synthesize import Synthesize
 from ua3dtalk.cli.train import Train
+from ua3dtalk.cli.verify import Verify
 from ua3dtalk.cli.view import View
 from ua3dtalk.core.errors import UserError
 
@@ -49,6 +50,7 @@ Commands = Union[  # noqa: UP007 - built at run time, where `|` does not take An
     Annotated[Ablate, subcommand("ablate")],
     Annotated[Export, subcommand("export")],
     Annotated[View, subcommand("view")],
+    Annotated[Verify, subcommand("verify")],
     Annotated[
         PriorsCommands,
         subcommand("priors", description="Train what is learnt from many speakers; show what a prior was trained on."),

@@ -10,6 +10,7 @@ import torch
 from ua3dtalk.avatar.storage import load_avatar, read_index
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.provenance import AI_GENERATED
+from ua3dtalk.media.marks import SUBJECT
 from ua3dtalk.media.ply import PlySplats, write_ply
 from ua3dtalk.recipes.evaluate import protocol_rows
 from ua3dtalk.render.select import make_rasterizer
@@ -48,5 +49,5 @@ def export_ply(avatar: Path, out: Path, *, frame: int = 0, device: torch.device 
             opacity_logits=numpy(torch.logit(s.opacities, eps=1e-6) for s in splats),
             sh=numpy(padded),
         ),
-        comment=AI_GENERATED,
+        comment=f"{AI_GENERATED}; {SUBJECT}{index['subject_sha256']}",
     )
