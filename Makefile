@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup test lint pytest format demo clean
+.PHONY: help setup test lint pytest format docs demo clean
 
 help:
 	@echo "make setup   create $(VENV) and install everything (once)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test    lint and all tests"
 	@echo "make lint    ruff, import contracts, pyright"
 	@echo "make format  rewrite the sources in house style"
+	@echo "make docs    the documentation as a site, into build/site"
 	@echo "make clean   remove $(VENV) and caches"
 
 setup: $(STAMP)
@@ -43,6 +44,11 @@ pytest: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup
+	$(BIN)/python scripts/reference.py
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "docs: open build/site/index.html"
 
 demo: setup
 	$(BIN)/ua3dtalk demo --out demo
