@@ -135,7 +135,10 @@ def synthesize(
     pose: str = "source",
     blink: str = "source",
     confidence: str | Path | None = None,
+    side_by_side: bool = False,
+    min_confidence: float = 0.0,
     report: str | Path | None = None,
+    exact: bool = False,
     device: str = "auto",
     quiet: bool = True,
 ) -> dict[str, Any]:
@@ -152,8 +155,11 @@ def synthesize(
         extrapolate: Borrow the motion of other people for emotions that the subject never showed.
         pose: ``source`` (the subject's own, to and fro), ``still``, or an ``.npz`` file with ``viewmats``.
         blink: ``source``, ``generated`` or ``none``.
-        confidence: Also write the uncertainty as a heat video here, ``.mp4``.
-        report: Also write what was done, with a confidence for every frame, here, ``.json``.
+        confidence: Also write a video here that shows where the picture is likely to be wrong, and why, ``.mp4``.
+        side_by_side: In that video, show the talking head beside the heat.
+        min_confidence: Calm the motion where confidence in the speech is below this, 0 (off) to 1.
+        report: Also write what was done, and for every frame the error to expect and why, here, ``.json``.
+        exact: Move the head by the whole ensembles, in place of the quicker students that were taught by them.
         device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
         quiet: False shows progress.
 
@@ -175,7 +181,10 @@ def synthesize(
         pose=pose,
         blink=blink,
         confidence=_path(confidence),
+        side_by_side=side_by_side,
+        min_confidence=min_confidence,
         report=_path(report),
+        exact=exact,
         device=device,
     )
     return _done(command, quiet)

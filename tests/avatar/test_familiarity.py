@@ -86,7 +86,8 @@ def test_noise_and_zeros_are_seen_and_named(known: Familiarity, stream: str, how
         ("emotion", "zero"): "emotion without life",
     }
     assert expected[stream, how] in words
-    assert found.confidence[20:230].mean() < 0.05
+    sure = found.confidence[20:230].mean()
+    assert 0.25 < sure < 0.75 if stream == "emotion" else sure < 0.05
 
 
 @pytest.mark.parametrize("how", ["swap", "shift"])

@@ -41,8 +41,8 @@ def test_speech_becomes_a_video_in_step(work: Path) -> None:
     assert abs(video_s - audio_s) < 1 / 25
     assert (work / "map.mp4").stat().st_size > 0
     report = json.loads((work / "run.json").read_text())
-    assert len(report["per_frame"]["uncertainty"]) == pictures
-    assert all(value is not None and value > 0 for value in report["per_frame"]["uncertainty"])
+    assert len(report["per_frame"]["expected_error"]) == pictures
+    assert all(value is not None and value > 0 for value in report["per_frame"]["expected_error"])
 
 
 def test_evaluation_has_all_rows(work: Path) -> None:

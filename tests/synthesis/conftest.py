@@ -10,6 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from ua3dtalk.avatar.conditions import Conditions
+from ua3dtalk.avatar.forecast import FrameForecast
 from ua3dtalk.priors.emotion_space import Askable
 from ua3dtalk.priors.features import EmotionMix, PriorFeatures
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -21,8 +22,7 @@ LOOP = 60
 @dataclass(frozen=True, eq=False)
 class FakeFrame:
     image: np.ndarray
-    deviation: np.ndarray | None
-    uncertainty: float | None
+    forecast: FrameForecast | None
 
 
 class FakePriors:
@@ -65,7 +65,7 @@ class FakeLoop:
 
 
 class FakeAvatar:
-    """Left half: mouth opening as brightness; right half: torso index. Uncertain where it is bright."""
+    """Left half: mouth opening as brightness; right half: torso index. Wrong where it is bright."""
 
     width, height = 63, 48
 
@@ -86,10 +86,13 @@ class FakeAvatar:
         image[:, :32] = int(np.clip(128 + 10 * opening, 0, 255))
         image[:, 32:] = 4 * torso_index
         if not want_maps:
-            return FakeFrame(image, None, None)
-        deviation = np.zeros((self.height, self.width), np.float32)
-        deviation[8:40, :32] = 0.01 * (20 + opening) * np.linspace(0.5, 1.5, 32, dtype=np.float32)
-        return FakeFrame(image, deviation, float(deviation[deviation > 0].mean()))
+            return FakeFrame(image, None)
+        error = np.zeros((self.height, self.width), np.float32)
+        error[8:40, :32] = 0.001 * (20 + opening) * np.linspace(0.5, 1.5, 32, dtype=np.float32)
+        mean = float(error[error > 0].mean())
+        strange = {"pose": 1.0 if torso_index > LOOP // 2 else 0.2}
+        forecast = FrameForecast(error, mean, 2 * mean, 1 - min(20 * mean, 1.0), strange, (mean / 2, 2 * mean))
+        return FakeFrame(image, forecast)
 
 
 def fake_speech(samples: np.ndarray) -> SpeechFeatures:

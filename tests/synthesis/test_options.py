@@ -16,6 +16,8 @@ from ua3dtalk.synthesis.options import SynthesisOptions
     [
         ({"intensity": 1.2}, "--intensity 1.2"),
         ({"intensity": float("nan")}, "--intensity nan"),
+        ({"min_confidence": 2.0}, "--min-confidence 2.0"),
+        ({"side_by_side": True}, "--side-by-side belongs to a heat video"),
         ({"blink": "often"}, "--blink 'often'"),
         ({"emotion": " "}, "--emotion is empty"),
         ({"timeline": Path("a.csv"), "emotion": "happy"}, "--emotion and --timeline exclude"),

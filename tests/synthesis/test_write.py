@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import av
 import numpy as np
 import pytest
 
+from ua3dtalk.avatar.familiarity import Familiarity
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.synthesis.drive import read_speech
+from ua3dtalk.synthesis.drive import make_drive, read_speech
 from ua3dtalk.synthesis.options import SynthesisOptions
-from ua3dtalk.synthesis.write import DIGITAL_SOURCE_TYPE, synthesize
+from ua3dtalk.synthesis.write import DIGITAL_SOURCE_TYPE, Known, synthesize
 
 FRAME_S = 1 / 25
 
@@ -98,18 +100,65 @@ def test_videos_say_that_they_are_generated(fakes: Any, tmp_path: Path) -> None:
 def test_heat_video_and_report(fakes: Any, tmp_path: Path) -> None:
     paths = {"confidence": tmp_path / "heat.mp4", "report": tmp_path / "report.json"}
     avatar, result = speak(fakes, tmp_path / "x.mp4", fakes.voice(3.0), emotion="sad", intensity=0.7, **paths)
-    assert avatar.rendered == 75 + 16 and all(avatar.wanted_maps)
+    assert avatar.rendered == 75 and all(avatar.wanted_maps)
     assert durations_s(tmp_path / "heat.mp4")[0] == 3.0
     report = json.loads((tmp_path / "report.json").read_text())
     per_frame = report["per_frame"]
-    assert report["frames"] == 75 and all(len(values) == 75 for values in per_frame.values())
+    listed = {key: values for key, values in per_frame.items() if values is not None}
+    assert report["frames"] == 75 and all(len(values) == 75 for values in listed.values())
+    assert set(per_frame) <= {*report["meaning"]} | {"intensity"}
     assert report["emotion_strengths"] == {"sad": [0.7] * 75} and report["borrowed_emotions"] == []
     assert per_frame["emotion"] == ["sad"] * 75 and set(per_frame["intensity"]) == {0.7}
-    assert per_frame["uncertainty"] == [round(u, 6) for u in result.uncertainty]
-    order = np.argsort(per_frame["uncertainty"])
-    assert (np.diff(np.array(per_frame["confidence"])[order]) <= 0).all()
-    assert min(per_frame["confidence"]) > 0 and max(per_frame["confidence"]) == 1
+    assert np.mean(per_frame["expected_error"]) == pytest.approx(result.expected_error, abs=1e-5)
+    assert all(
+        low < e < high for (low, high), e in zip(per_frame["error_80"], per_frame["expected_error"], strict=True)
+    )
+    assert ["pose outside the training range"] in per_frame["why"] and [] in per_frame["why"]
+    assert 0 < report["summary"]["doubted"]["pose outside the training range"] < 1
     assert report["settings"]["options"]["blink"] == "source" and report["provenance"]["software"]["ua3dtalk"]
+
+
+def test_the_heat_stands_beside_the_head_on_request(fakes: Any, tmp_path: Path) -> None:
+    widths = []
+    for beside in (False, True):
+        speak(fakes, tmp_path / "x.mp4", fakes.voice(0.2), confidence=tmp_path / "heat.mp4", side_by_side=beside)
+        with av.open(tmp_path / "heat.mp4") as container:
+            widths.append(container.streams.video[0].width)
+    assert widths[1] == pytest.approx(2 * widths[0], abs=2)
+
+
+def test_low_confidence_calms_the_mouth(fakes: Any, tmp_path: Path) -> None:
+    """Speech far louder than any of training moves the fake mouth as before, or keeps it at its mean."""
+
+    class Watched(fakes.Avatar):
+        def render(self, conditions: Any, *args: Any, **kwargs: Any) -> Any:
+            openings.append(float(conditions.lower[12]))
+            return super().render(conditions, *args, **kwargs)
+
+    samples = fakes.voice(10.0)
+    speech = fakes.speech(samples)
+    drive = make_drive(fakes.Avatar(), speech, 250, SynthesisOptions(), np.random.default_rng(0))
+    known = Known(familiarity=Familiarity.fit(drive.conditions, np.arange(250)))
+    odd = replace(speech, mel=speech.mel + 100)
+    moving = []
+    for least in (0.0, 0.5):
+        openings: list[float] = []
+        options = SynthesisOptions(min_confidence=least)
+        synthesize(Watched(), samples, odd, tmp_path / "x.mp4", options, np.random.default_rng(0), known=known)
+        moving.append(np.std(openings))
+    assert moving[0] > 1 and moving[1] < 0.2 * moving[0]
+
+
+def test_an_avatar_without_forecast_gives_no_heat(fakes: Any, tmp_path: Path) -> None:
+    class Old(fakes.Avatar):
+        def render(self, *args: Any, **kwargs: Any) -> Any:
+            return replace(super().render(*args, **kwargs), forecast=None)
+
+    samples = fakes.voice(0.5)
+    options = SynthesisOptions(confidence=tmp_path / "heat.mp4")
+    with pytest.raises(UserError, match="older version"):
+        synthesize(Old(), samples, fakes.speech(samples), tmp_path / "x.mp4", options, np.random.default_rng(0))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_report_says_what_was_borrowed(fakes: Any, tmp_path: Path) -> None:
@@ -122,7 +171,7 @@ def test_the_report_says_what_was_borrowed(fakes: Any, tmp_path: Path) -> None:
 
 def test_maps_are_not_drawn_when_nobody_asks(fakes: Any, tmp_path: Path) -> None:
     avatar, result = speak(fakes, tmp_path / "x.mp4", fakes.voice(0.5))
-    assert not any(avatar.wanted_maps) and result.uncertainty is None
+    assert not any(avatar.wanted_maps) and result.expected_error is None
 
 
 def test_the_same_seed_gives_the_same_video(fakes: Any, tmp_path: Path) -> None:

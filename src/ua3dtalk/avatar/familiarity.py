@@ -40,6 +40,7 @@ FEWEST = 200
 _FOLDS, _GAP = 5, 25
 _SHARES = np.linspace(0.005, 0.995, 100)
 _NORMAL = norm.ppf(_SHARES)
+_SPEECH = [STREAMS.index(name) for name in ("audio", "content", "style")]
 _MEANS = ("audio", "lower", "content", "style", "emotion")
 _DISAGREES = "does not fit the other streams"
 _WHY = {
@@ -77,7 +78,8 @@ class Judgement:
     """Normal score of how unlike the subject's own voice the sound is. Any other speaker has a large one all the time,
     so it is told, and counts neither as a stream's score nor in the confidence. 0 without an emotion stream."""
     confidence: Float64[np.ndarray, " t"]
-    """Share of the training frames that were at least as strange, 0..1."""
+    """Share of the training frames whose speech (sound, content, style) was at least as strange, 0..1. An unseen
+    emotion is told, but says nothing about the lips."""
 
     def least_trusted(self, t: int) -> str:
         """The strangest stream of frame ``t``."""
@@ -100,7 +102,7 @@ class Familiarity:
     Args:
         model: Computes statistics.
         knots: Per statistic, 0.5 … 99.5 % quantiles over training frames.
-        strangest: The same of the largest score of a frame.
+        strangest: The same of the largest score of a frame's speech.
         means: Training means of the condition arrays.
     """
 
@@ -135,7 +137,7 @@ class Familiarity:
             parts.append({key: column[fold] for key, column in found.items()})
         unseen = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         knots = {key: np.quantile(column, _SHARES) for key, column in unseen.items()}
-        strangest = np.quantile(_strongest(unseen, knots)[0].max(1), _SHARES)
+        strangest = np.quantile(_strongest(unseen, knots)[0][:, _SPEECH].max(1), _SHARES)
         means = {name: getattr(track, name)[frames].mean(0).cpu() for name in _MEANS}
         return cls(StreamModel.fit(values, everything), knots, strangest, means)
 
@@ -143,7 +145,7 @@ class Familiarity:
         """Look at every frame of a track."""
         found = self._model.statistics(stream_values(track))
         scores, kinds, low = _strongest(found, self._knots)
-        below = np.searchsorted(self._strangest, scores.max(1)) / len(_SHARES)
+        below = np.searchsorted(self._strangest, scores[:, _SPEECH].max(1)) / len(_SHARES)
         voice = _normal(self._knots[VOICE], found[VOICE]) if VOICE in found else np.zeros(len(track))
         return Judgement(scores, kinds, low, tuple(self._knots), voice, 1 - below)
 
@@ -154,7 +156,7 @@ class Familiarity:
             value = getattr(track, name)
             middle = mean.to(value)
             share = torch.from_numpy(weight).to(value).reshape(-1, *[1] * middle.dim())
-            changed[name] = middle + share * (value - middle)
+            changed[name] = torch.lerp(middle.expand_as(value), value, share)
         return replace(track, **changed)
 
     def save(self, folder: Path) -> None:

@@ -117,6 +117,8 @@ class FrameForecast:
     """Share of the calibration frames of which a larger error was expected, 0..1."""
     strangeness: dict[str, float]
     """For each of ``FRAME_FEATURES`` the share of calibration frames that were less strange, 0..1."""
+    likely: tuple[float, float]
+    """The true mean error over the head lies in between in 80 % of all frames."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,9 @@ class Forecast:
             name: _share(knots, float(v))
             for name, knots, v in zip(FRAME_FEATURES, self.features, features, strict=True)
         }
-        return FrameForecast(error, head, mouth, self.confidence(features), strange)
+        return FrameForecast(
+            error, head, mouth, self.confidence(features), strange, self.interval(head, 0.8, TARGETS[0])
+        )
 
     def interval(self, expected: float, coverage: float, target: str | None = None) -> tuple[float, float]:
         """Central interval of the true error.

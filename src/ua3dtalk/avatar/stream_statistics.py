@@ -85,7 +85,7 @@ class Foretelling:
         x, y = _around(witness)[frames], stream[frames]
         weights = np.linalg.solve(x.T @ x + _RIDGE * np.eye(x.shape[1]), x.T @ y)
         left = (y - x @ weights).std(0) + _FLOOR
-        return cls(weights, np.clip(1 - (left / y.std(0)) ** 2, 0, 1) / left)
+        return cls(weights, np.clip(1 - (left / (y.std(0) + _FLOOR)) ** 2, 0, 1) / left)
 
     def surprise(
         self, witness: Float64[np.ndarray, "t j"], stream: Float64[np.ndarray, "t k"]

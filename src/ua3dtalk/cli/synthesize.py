@@ -40,9 +40,16 @@ class Synthesize(Command):
     blink: str = "source"
     """Blinks: source, generated or none."""
     confidence: Annotated[Path | None, arg(metavar="MAP.mp4")] = None
-    """Also write the uncertainty as a heat video."""
+    """Also write a video that shows where the picture is likely to be wrong, how much, and why."""
+    side_by_side: bool = False
+    """In that video, show the talking head beside the heat."""
+    min_confidence: float = 0.0
+    """Calm the motion where confidence in the speech is below this, 0 to 1: noise or odd sounds give no grimaces. Off
+    at 0; 0.1 leaves nine tenths of ordinary speech alone."""
     report: Annotated[Path | None, arg(metavar="REPORT.json")] = None
-    """Also write what was done, with a confidence for every frame."""
+    """Also write what was done, and for every frame the error to expect, what to trust least, and why."""
+    exact: bool = False
+    """Move the head by the whole ensembles, in place of the quicker students that were taught by them."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -60,6 +67,8 @@ class Synthesize(Command):
             emotion_from=existing_file(self.emotion_from, "--emotion-from") if self.emotion_from else None,
             extrapolate=self.extrapolate,
             confidence=output_file(self.confidence, ".mp4", "--confidence") if self.confidence else None,
+            side_by_side=self.side_by_side,
+            min_confidence=self.min_confidence,
             report=output_file(self.report, ".json", "--report") if self.report else None,
             pose=self.pose,
             blink=self.blink,
@@ -69,7 +78,9 @@ class Synthesize(Command):
         device = pick_device(self.device)
         from ua3dtalk.recipes.synthesize import synthesize_video
 
-        values = synthesize_video(avatar, audio, out, options=options, device=device, progress=progress)
+        values = synthesize_video(
+            avatar, audio, out, options=options, exact=self.exact, device=device, progress=progress
+        )
         return Report(f"{table(values)}\nThe video is {out}.", values)
 
     def _check_places(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ua3dtalk.avatar.familiarity import Familiarity
 from ua3dtalk.avatar.storage import load_avatar
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent
@@ -15,7 +16,7 @@ from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.synthesis.drive import frames_of, read_speech, requested_emotion
 from ua3dtalk.synthesis.options import SynthesisOptions
-from ua3dtalk.synthesis.write import synthesize
+from ua3dtalk.synthesis.write import Known, synthesize
 
 BLINK_SEED = 0
 
@@ -26,6 +27,7 @@ def synthesize_video(
     out: Path,
     *,
     options: SynthesisOptions | None = None,
+    exact: bool = False,
     device: torch.device | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -36,11 +38,12 @@ def synthesize_video(
         audio: Any audio or video file with speech.
         out: MP4 to write.
         options: Emotion, pose, blinks, heat video, report; None for the defaults.
+        exact: Move the avatar by its whole ensembles, in place of their students (twice the work).
         device: Where to render; None is the CPU.
         progress: Where to report.
 
     Returns:
-        Frames, lengths of picture and sound in seconds, and the back-end.
+        Frames, lengths of picture and sound in seconds, the error to expect where it was asked for, and the back-end.
 
     Raises:
         UserError: bad input, or an avatar of another speech encoder; nothing half-written stays.
@@ -48,7 +51,7 @@ def synthesize_video(
     report = progress or Silent()
     target = device or torch.device("cpu")
     samples = read_speech(audio)
-    loaded = load_avatar(avatar, make_rasterizer(target), target)
+    loaded = load_avatar(avatar, make_rasterizer(target), target, exact)
     encoder = PhoneEncoder()
     if loaded.priors.encoder != encoder.name:
         raise UserError(
@@ -61,12 +64,14 @@ def synthesize_video(
         requested_emotion(loaded.priors.askable, frames_of(samples), options)
     speech = encoder.encode(samples, report)
     facts = {"avatar": str(avatar), "audio": str(audio), "backend": loaded.rasterizer.name}
+    known = Known(familiarity=Familiarity.find(avatar), facts=facts)
     generator = np.random.default_rng(BLINK_SEED)
-    result = synthesize(loaded, samples, speech, out, options, generator, progress=report, facts=facts)
+    result = synthesize(loaded, samples, speech, out, options, generator, report, known)
     return {
         "out": str(out),
         "frames": result.frames,
         "video_s": result.video_s,
         "audio_s": result.audio_s,
+        **({} if result.expected_error is None else {"expected_error": round(result.expected_error, 4)}),
         "backend": loaded.rasterizer.name,
     }

@@ -32,9 +32,13 @@ class SynthesisOptions:
     extrapolate: bool = False
     """Borrow emotions that the subject never showed from other people; else they are refused."""
     confidence: Path | None = None
-    """Also write the uncertainty as a heat video here."""
+    """Also write where errors are expected, as a heat video, here."""
+    side_by_side: bool = False
+    """Show the talking head beside that heat."""
+    min_confidence: float = 0.0
+    """Below this confidence in the speech, 0..1, the motion is drawn towards the person's mean; 0 changes nothing."""
     report: Path | None = None
-    """Also write settings and a confidence per frame here, JSON."""
+    """Also write what to expect of every frame, and why, here, JSON."""
     pose: str = "source"
     """``source`` (the subject's own movement, to and fro), ``still``, or a path of an ``.npz`` with ``viewmats``."""
     blink: str = "source"
@@ -43,6 +47,10 @@ class SynthesisOptions:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.intensity) and 0 <= self.intensity <= 1):
             raise UserError(f"--intensity {self.intensity} is out of range.", "Use 0 (neutral) to 1 (full).")
+        if not (math.isfinite(self.min_confidence) and 0 <= self.min_confidence <= 1):
+            raise UserError(f"--min-confidence {self.min_confidence} is out of range.", "Use 0 (off) to 1.")
+        if self.side_by_side and self.confidence is None:
+            raise UserError("--side-by-side belongs to a heat video.", "Give --confidence MAP.mp4 too.")
         if self.blink not in BLINKS:
             raise UserError(f"--blink {self.blink!r} is not known.", f"Use {', '.join(BLINKS)}.")
         if not self.emotion.strip():

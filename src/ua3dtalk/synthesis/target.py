@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ua3dtalk.avatar.conditions import Conditions
+from ua3dtalk.avatar.forecast import FrameForecast
 from ua3dtalk.priors.emotion_space import Askable
 from ua3dtalk.priors.features import EmotionMix, PriorFeatures
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -51,13 +52,8 @@ class TargetFrame(Protocol):
         ...
 
     @property
-    def deviation(self) -> np.ndarray | None:
-        """Uncertainty per pixel ``[H, W]``, 0 where there is no head; None unless maps were asked for."""
-        ...
-
-    @property
-    def uncertainty(self) -> float | None:
-        """Mean of ``deviation`` over the head."""
+    def forecast(self) -> FrameForecast | None:
+        """What error to expect; None unless maps were asked for and the avatar has a forecast."""
         ...
 
 

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from ua3dtalk.core.config import to_plain
+from ua3dtalk.avatar.familiarity import Familiarity
+from ua3dtalk.avatar.forecast import FrameForecast
+from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import write_json
 from ua3dtalk.core.progress import Progress, Silent
-from ua3dtalk.core.provenance import AI_GENERATED, provenance
+from ua3dtalk.core.provenance import AI_GENERATED
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
 from ua3dtalk.media.video import VideoWriter
-from ua3dtalk.priors.features import EmotionMix
 from ua3dtalk.subject.speech_data import SpeechFeatures
-from ua3dtalk.synthesis.drive import FPS, Drive, frames_of, make_drive
-from ua3dtalk.synthesis.heat import LEGEND_PX, HeatScale, heat_picture
+from ua3dtalk.synthesis.doubts import Doubts, calmer, find_doubts
+from ua3dtalk.synthesis.drive import FPS, frames_of, make_drive
+from ua3dtalk.synthesis.error_heat import error_picture, heat_size
 from ua3dtalk.synthesis.options import SynthesisOptions
 from ua3dtalk.synthesis.render import render_frames
-from ua3dtalk.synthesis.target import Target
+from ua3dtalk.synthesis.run_report import run_report
+from ua3dtalk.synthesis.target import Target, TargetFrame
 
-REPORT_SCHEMA = 1
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """IPTC's term for media that a trained model made together with captured elements: here torso, room and sound."""
-_HEAT_SAMPLE = 16
+_NO_PICTURE = np.zeros((0, 0), np.float32)
+"""In place of a map that is not kept: memory must not grow with the speech."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,8 @@ class SynthesisResult:
     """Length of the picture, seconds."""
     audio_s: float
     """Length of the speech, seconds."""
-    uncertainty: tuple[float | None, ...] | None
-    """Per frame, latent units; None unless a heat video or a report was asked for."""
+    expected_error: float | None
+    """Mean over head and frames, 0..1; None unless a heat video or a report was asked for, and the avatar knows it."""
 
 
 def video_tags(kind: str = "talking avatar") -> dict[str, str]:
@@ -55,6 +58,16 @@ def video_tags(kind: str = "talking avatar") -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known beside the speech."""
+
+    familiarity: Familiarity | None = None
+    """What is usual to the avatar; None where it does not know."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """More for the JSON report: avatar, source of the sound, back-end (JSON-serialisable)."""
+
+
 def synthesize(
     avatar: Target,
     samples: Float32[np.ndarray, " s"],
@@ -63,7 +76,7 @@ def synthesize(
     options: SynthesisOptions,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    facts: Mapping[str, Any] | None = None,
+    known: Known = Known(),
 ) -> SynthesisResult:
     """Let an avatar speak.
 
@@ -75,89 +88,67 @@ def synthesize(
         options: What the user asked for.
         generator: For generated blinks.
         progress: Where to report.
-        facts: More for the JSON report: avatar, source of the sound, back-end (JSON-serialisable).
+        known: What the avatar is used to, and more to report.
 
     Raises:
         UserError: see ``make_drive``; nothing half-written stays.
     """
     drive = make_drive(avatar, speech, frames_of(samples), options, generator, progress or Silent())
     want_maps = options.confidence is not None or options.report is not None
-    uncertainty: list[float | None] = []
+    rate = round(speech.rate_hz / FPS)
+    doubts = find_doubts(drive.conditions, speech.mel, known.familiarity, rate) if asks(options) else None
+    if doubts is not None and options.min_confidence > 0:
+        drive = calmer(drive, doubts, known.familiarity, options.min_confidence)
+    forecasts: list[FrameForecast | None] = []
     with ExitStack() as stack:
         size = (avatar.width, avatar.height)
         video = stack.enter_context(VideoWriter(out, FPS, size, samples, SAMPLE_RATE_HZ, video_tags()))
         heat: VideoWriter | None = None
-        scale: HeatScale | None = None
         if options.confidence is not None:
-            scale = heat_scale(avatar, drive)
-            tags = video_tags("talking avatar, uncertainty map")
-            tall = (avatar.width, avatar.height + LEGEND_PX)
-            heat = stack.enter_context(VideoWriter(options.confidence, FPS, tall, samples, SAMPLE_RATE_HZ, tags))
+            tags = video_tags("talking avatar, map of expected errors")
+            large = heat_size(*size, options.side_by_side)
+            heat = stack.enter_context(VideoWriter(options.confidence, FPS, large, samples, SAMPLE_RATE_HZ, tags))
         task = stack.enter_context((progress or Silent()).task("synthesize", len(drive)))
-        for frame in render_frames(avatar, drive, want_maps):
+        for t, frame in enumerate(render_frames(avatar, drive, want_maps)):
             video.write(frame.image)
-            uncertainty.append(frame.uncertainty)
-            if heat is not None and scale is not None:
-                empty = np.zeros(frame.image.shape[:2], np.float32)
-                heat.write(heat_picture(frame.image, empty if frame.deviation is None else frame.deviation, scale))
+            if heat is not None and doubts is not None:
+                heat.write(
+                    error_picture(
+                        frame.image, needed(frame.forecast), doubts_of(doubts, t, frame), options.side_by_side
+                    )
+                )
+            forecasts.append(None if frame.forecast is None else replace(frame.forecast, error=_NO_PICTURE))
             task.advance()
-    result = SynthesisResult(
+    if options.report is not None and doubts is not None:
+        audio_s = len(samples) / SAMPLE_RATE_HZ
+        write_json(options.report, run_report(drive, doubts, forecasts, options, audio_s, known.facts))
+    errors = [forecast.head for forecast in forecasts if forecast is not None]
+    return SynthesisResult(
         frames=len(drive),
         video_s=len(drive) / FPS,
         audio_s=len(samples) / SAMPLE_RATE_HZ,
-        uncertainty=tuple(uncertainty) if want_maps else None,
+        expected_error=float(np.mean(errors)) if errors else None,
     )
-    if options.report is not None:
-        write_json(options.report, report_dict(result, drive, options, facts or {}))
-    return result
 
 
-def heat_scale(avatar: Target, drive: Drive) -> HeatScale:
-    """Scale from a few frames spread over the speech."""
-    chosen = np.unique(np.linspace(0, len(drive) - 1, _HEAT_SAMPLE).round().astype(int))
-    frames = (
-        avatar.render(drive.conditions.frame(int(i)), drive.viewmats[i], int(drive.torso[i]), want_maps=True)
-        for i in chosen
-    )
-    return HeatScale(frame.deviation for frame in frames if frame.deviation is not None)
+def asks(options: SynthesisOptions) -> bool:
+    """Whether the doubts of the speech are needed."""
+    return options.confidence is not None or options.report is not None or options.min_confidence > 0
 
 
-def report_dict(
-    result: SynthesisResult, drive: Drive, options: SynthesisOptions, facts: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What was done, and a confidence per frame, as JSON-serialisable values."""
-    values = np.array([np.nan if u is None else u for u in result.uncertainty or ()], np.float64)
-    known = np.sort(values[np.isfinite(values)])
-    surer = np.searchsorted(known, values, side="left") / max(len(known), 1)
-    return {
-        "schema": REPORT_SCHEMA,
-        "ai_generated": AI_GENERATED,
-        "frames": result.frames,
-        "fps": FPS,
-        "video_s": result.video_s,
-        "audio_s": result.audio_s,
-        "settings": {"options": to_plain(options), "given": dict(facts)},
-        "borrowed_emotions": list(drive.borrowed),
-        "emotion_strengths": None if drive.asked is None else strengths_dict(drive.asked),
-        "provenance": provenance(),
-        "meaning": {
-            "uncertainty": "mean fused standard deviation over the head, latent units; only its order means something",
-            "confidence": "share of this video's frames that are at least as uncertain, 0..1",
-            "emotion": "strongest emotion asked for; null where the voice decided",
-            "emotion_strengths": "per frame of every emotion asked for, 0..1; what is missing to 1 is neutral",
-            "emotion_confidence": "confidence of the emotion heard in the voice, 0..1",
-            "borrowed_emotions": "never shown by the subject: the mean motion of other people, moved to this face",
-        },
-        "per_frame": {
-            "uncertainty": [None if np.isnan(v) else round(float(v), 6) for v in values],
-            "confidence": [None if np.isnan(v) else round(1 - float(s), 4) for v, s in zip(values, surer, strict=True)],
-            "emotion": None if drive.labels is None else list(drive.labels),
-            "intensity": None if drive.intensity is None else [round(float(v), 4) for v in drive.intensity],
-            "emotion_confidence": [round(float(v), 4) for v in drive.features.confidence],
-        },
-    }
+def doubts_of(doubts: Doubts, t: int, frame: TargetFrame) -> list[str]:
+    """Reasons to doubt frame ``t``."""
+    return doubts.why(t, None if frame.forecast is None else frame.forecast.strangeness)
 
 
-def strengths_dict(mix: EmotionMix) -> dict[str, list[float]]:
-    """Strength per frame of every label."""
-    return {name: [round(float(v), 4) for v in row] for name, row in zip(mix.labels, mix.strengths.T, strict=True)}
+def needed(forecast: FrameForecast | None) -> FrameForecast:
+    """The forecast that a heat video shows.
+
+    Raises:
+        UserError: the avatar has none.
+    """
+    if forecast is None:
+        raise UserError(
+            "This avatar does not know what errors to expect: it was trained by an older version.", "Train."
+        )
+    return forecast
