@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from ua3dtalk.avatar.avatar import Avatar, AvatarFrame
-from ua3dtalk.avatar.conditions import STREAMS, ConditionTrack
+from ua3dtalk.avatar.avatar import Avatar
+from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.avatar.storage import load_avatar, load_poses
 from ua3dtalk.recipes.evaluate import protocol_rows
-from ua3dtalk.recipes.forecast import SubjectTruth
+from ua3dtalk.recipes.truth import SubjectTruth
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.subject.labels import HEAD_LABELS
 from ua3dtalk.subject.split import make_split

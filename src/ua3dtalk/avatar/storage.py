@@ -33,15 +33,14 @@ FORECAST_KIND = "avatar.forecast"
 FORECAST_FILE = "forecast.safetensors"
 
 
-def save_avatar(
+def save_parts(
     folder: Path,
     subject: Subject,
     layers: Mapping[str, AvatarLayer],
     viewmats: Float[np.ndarray, "t 4 4"],
     train_frames: np.ndarray,
-    facts: Mapping[str, Any],
 ) -> None:
-    """Write a trained avatar; ``avatar.json`` comes last, so that a folder with it is complete.
+    """Write a trained avatar, all but ``avatar.json``: ``save_index`` comes last, so that a folder with it is complete.
 
     Args:
         folder: Target.
@@ -49,7 +48,6 @@ def save_avatar(
         layers: Trained layers by name.
         viewmats: Refined poses of all frames.
         train_frames: Frames the loop may be taken from.
-        facts: Configuration, commit, seed, back-end, metrics (JSON-serialisable).
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, layer in layers.items():
@@ -60,6 +58,17 @@ def save_avatar(
     shutil.copyfile(subject.folder / "priors.safetensors", folder / "priors.safetensors")
     calm = subject.track().upper - subject_features(folder / "priors.safetensors").upper_offset
     save_loop(folder / "loop", subject, viewmats, calm, calmest_stretch(viewmats, train_frames))
+
+
+def save_index(folder: Path, subject: Subject, layers: Mapping[str, AvatarLayer], facts: Mapping[str, Any]) -> None:
+    """Write ``avatar.json``, which makes a folder an avatar.
+
+    Args:
+        folder: Target; everything else is in it.
+        subject: Where the avatar was learnt from.
+        layers: Its layers by name.
+        facts: Configuration, commit, seed, back-end, metrics (JSON-serialisable).
+    """
     index = {
         "schema": SCHEMA_VERSION,
         "layers": sorted(layers),
@@ -114,6 +123,14 @@ def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device, exac
         device,
         Companions({} if exact else load_students(folder, layers), load_forecast(folder)),
     )
+
+
+def unfinished_avatar(
+    folder: Path, subject: Subject, layers: Mapping[str, AvatarLayer], rasterizer: Rasterizer, device: torch.device
+) -> Avatar:
+    """The avatar of ``save_parts``, before it has companions and an index."""
+    size, priors = (subject.width, subject.height), Priors.load(folder / "priors.safetensors")
+    return Avatar(dict(layers), subject.track().K, size, load_loop(folder / "loop"), priors, rasterizer, device)
 
 
 def save_student(folder: Path, name: str, student: Branch, learnt: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.avatar.layer import AvatarLayer
-from ua3dtalk.avatar.storage import save_avatar, save_student
+from ua3dtalk.avatar.storage import save_forecast, save_index, save_parts, save_student, unfinished_avatar
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log
@@ -18,7 +18,7 @@ from ua3dtalk.gaussians.initialisation import initial_face, initial_mouth
 from ua3dtalk.priors.features import PriorFeatures
 from ua3dtalk.priors.pipeline import PriorsConfig, fit_priors, subject_features
 from ua3dtalk.recipes.data_report.report import PAGE_NAME, refusal
-from ua3dtalk.recipes.forecast import add_forecast
+from ua3dtalk.recipes.truth import SubjectTruth
 from ua3dtalk.render.rasterizer import Rasterizer
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -27,6 +27,7 @@ from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.topology import mean_face
 from ua3dtalk.training.config import TrainConfig
 from ua3dtalk.training.distillation import LEARNT, distil
+from ua3dtalk.training.forecasting import fit_forecast
 from ua3dtalk.training.loop import STATE_FILE, train
 from ua3dtalk.training.run import TrainingRun
 from ua3dtalk.training.targets import TargetReader
@@ -77,24 +78,23 @@ def train_avatar(
         "gaussians": {name: len(layer.gaussians) for name, layer in run.layers.items()},
         "provenance": provenance(),
     }
-    save_avatar(out, opened, run.layers, run.viewmats, run.train_frames, facts)
+    save_parts(out, opened, run.layers, run.viewmats, run.train_frames)
     _add_companions(out, opened, run, report)
+    save_index(out, opened, run.layers, facts)
     (out / STATE_FILE).unlink(missing_ok=True)
     return out
 
 
 def _add_companions(out: Path, subject: Subject, run: TrainingRun, progress: Progress) -> None:
-    """What is learnt of a trained avatar: quick students, what errors to expect, what it is used to hear.
-
-    A run that is killed here has an avatar already; with ``resume`` it goes on here.
-    """
-    seed, predicted = run.config.seed, run.predicted.to("cpu")
-    generator = np.random.default_rng(seed)
-    for name, layer in run.layers.items():
+    """What is learnt of a trained avatar: quick students, what errors to expect, what it is used to hear."""
+    predicted, generator = run.predicted.to("cpu"), np.random.default_rng(run.config.seed)
+    for name, layer in run.layers.items() if run.config.student.steps else ():
         tracks = (run.tracked, run.predicted)
         student = distil(layer, tracks, run.train_frames, run.config.student, generator, progress)
         save_student(out, name, student, LEARNT)
-    add_forecast(out, subject, predicted, run.train_frames, run.rasterizer, run.device, seed, progress)
+    avatar = unfinished_avatar(out, subject, run.layers, run.rasterizer, run.device)
+    frames, truth = run.train_frames.tolist(), SubjectTruth(subject)
+    save_forecast(out, fit_forecast(avatar, predicted, run.viewmats, frames, truth, generator, progress))
 
 
 def require_trainable(subject: Subject) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ def run_cell(folder: Path, progress: Progress) -> None:
     device, avatar = torch.device(cell.device), folder / "avatar"
     if not (avatar / "avatar.json").exists():
         resumed, start = (avatar / STATE_FILE).exists(), time.monotonic()
-        train_avatar(cell.subject, avatar, cell.config, device=device, resume=True, progress=progress)
+        config = replace(cell.config, student=replace(cell.config.student, steps=0))  # cells are scored by ensembles
+        train_avatar(cell.subject, avatar, config, device=device, resume=True, progress=progress)
         seconds = None if resumed else round(time.monotonic() - start, 1)
         write_json(folder / TRAINING, {"seconds": seconds, "threads": torch.get_num_threads()})
     if cell.evaluate_again or not is_finished(folder):
