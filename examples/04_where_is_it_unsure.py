@@ -11,7 +11,8 @@ import ua3dtalk
 
 avatar, speech = sys.argv[1:]
 ua3dtalk.synthesize(avatar, speech, "talk.mp4", confidence="heat.mp4", report="talk.json")
-unsure = json.loads(Path("talk.json").read_text())["per_frame"]["uncertainty"]
-least_sure_first = sorted(range(len(unsure)), key=lambda i: -unsure[i])
+report = json.loads(Path("talk.json").read_text())["per_frame"]
+errors = report["expected_error"]
+least_sure_first = sorted(range(len(errors)), key=lambda i: -(errors[i] or 0.0))
 for i in least_sure_first[:5]:
-    print(f"{i / 25:6.2f} s  {unsure[i]:.3g}")
+    print(f"{i / 25:6.2f} s  expected error {errors[i]}  {', '.join(report['why'][i])}")
