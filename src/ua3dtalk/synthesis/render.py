@@ -1,9 +1,10 @@
-"""Renders a drive, one frame at a time."""
+"""Renders a drive, one frame at a time, ahead of whoever writes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.synthesis.drive import Drive
 from ua3dtalk.synthesis.target import Target, TargetFrame
 
@@ -13,11 +14,17 @@ def render_frames(
 ) -> Iterator[TargetFrame]:
     """Frames in order, none of them kept.
 
+    A thread of its own renders the next frames (never more than three) while the caller encodes this one. It is one
+    thread: the motion's kernels take one caller at a time, and frames come out the same whatever the timing.
+
     Args:
-        avatar: Who speaks.
+        avatar: Who speaks; nobody else renders with it meanwhile.
         drive: What drives every frame.
         want_maps: Also splat the uncertainty.
         frames: Which frames; None for all.
     """
-    for i in range(len(drive)) if frames is None else frames:
-        yield avatar.render(drive.conditions.frame(i), drive.viewmats[i], int(drive.torso[i]), want_maps=want_maps)
+
+    def rendered(i: int) -> TargetFrame:
+        return avatar.render(drive.conditions.frame(i), drive.viewmats[i], int(drive.torso[i]), want_maps=want_maps)
+
+    return ordered_map(rendered, range(len(drive)) if frames is None else frames, workers=1)
