@@ -66,7 +66,7 @@ def _run_stage(
     run: TrainingRun, number: int, path: Path, subject_sha256: str, saved: SavedState | None, progress: Progress
 ) -> None:
     stage = run.config.stages[number]
-    tools = _tools(run, stage)
+    tools = stage_tools(run, stage)
     if tools is None:
         log.warning("Stage %s is skipped: the mouth never opens in the training frames.", stage.name)
         return
@@ -92,7 +92,8 @@ def _run_stage(
                 save_state(path, run, Position(number, done), tools, subject_sha256)
 
 
-def _tools(run: TrainingRun, stage: StageConfig) -> StageTools | None:
+def stage_tools(run: TrainingRun, stage: StageConfig) -> StageTools | None:
+    """Fresh optimizers, sampler and densifiers of a stage; None where no frame teaches its branch."""
     sampler = _sampler(run, stage)
     if sampler is None:
         return None
