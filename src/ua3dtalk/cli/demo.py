@@ -20,6 +20,8 @@ class Demo(Command):
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
+    when_stopped = "Run the same command again: finished steps are kept."
+
     def run(self, progress: Progress) -> Report:
         out = output_folder(self.out, "--out")
         from ua3dtalk.core.device import pick_device
