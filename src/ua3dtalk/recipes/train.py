@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ua3dtalk.avatar.conditions import ConditionTrack
+from ua3dtalk.avatar.familiarity import FEWEST, Familiarity
 from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.avatar.storage import save_forecast, save_index, save_parts, save_student, unfinished_avatar
 from ua3dtalk.core.config import to_plain
@@ -95,6 +96,8 @@ def _add_companions(out: Path, subject: Subject, run: TrainingRun, progress: Pro
     avatar = unfinished_avatar(out, subject, run.layers, run.rasterizer, run.device)
     frames, truth = run.train_frames.tolist(), SubjectTruth(subject)
     save_forecast(out, fit_forecast(avatar, predicted, run.viewmats, frames, truth, generator, progress))
+    if len(frames) >= FEWEST:
+        Familiarity.fit(predicted, run.train_frames).save(out)
 
 
 def require_trainable(subject: Subject) -> None:
