@@ -25,8 +25,8 @@ WINDOW_FRAMES = 75
 SMOOTH_S = 0.6
 """Length of the Hann window whose average is taken out for the fast part of the movement."""
 COLUMN_WEIGHTS = {0: 0.43, 1: 0.51, 3: 0.37, 12: 0.43, 13: 0.53}
-"""Weight of each compared target: its correlation on clips of speakers that the shipped content prior has never seen
-(``benchmarks/sync.py``); those below .2 are left out. 12 is the mouth's opening, 13 its width."""
+"""Weight of each compared target: its correlation on clips of unseen speakers (``benchmarks/sync.py``), made with the
+content prior before the present one; those below .2 are left out. 12 is the mouth's opening, 13 its width."""
 
 
 @dataclass(frozen=True, kw_only=True)
