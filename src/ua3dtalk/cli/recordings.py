@@ -55,8 +55,12 @@ def _recording(path: Path, number: int, row: dict[str, str | None]) -> Recording
     if not (file and speaker and label):
         raise UserError(f"the table {path}, line {number}: a value is missing.", f"Write {', '.join(COLUMNS)}.")
     sound = path.parent / file
-    if not sound.is_file():
-        raise UserError(f"the table {path}, line {number}: {sound} does not exist.", "Correct the path.")
+    try:
+        there = sound.is_file()
+    except (OSError, ValueError):  # a name that is too long, or none at all
+        there = False
+    if not there:
+        raise UserError(f"the table {path}, line {number}: {str(sound)[:200]} does not exist.", "Correct the path.")
     return Recording(file=sound, speaker=speaker, label=label.lower(), intensity=_intensity(path, number, row))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, header
         tensors: Name to tensor, any device.
         kind: What the file holds, e.g. ``"avatar.branch"``; checked when it is read.
         header: JSON-serialisable facts (configuration, provenance).
+
+    Raises:
+        OSError: the disk is full or cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(dict(header))
@@ -47,7 +53,16 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, header
         "sha256": _digest(plain, kind, text),
     }
     with atomic_path(path) as partial:
-        save_file(plain, partial, metadata=meta)
+        try:
+            save_file(plain, partial, metadata=meta)
+        except SafetensorError as error:  # it wraps what the system said: a full disk must read as one
+            raise _system_error(error, path) from error
+
+
+def _system_error(error: SafetensorError, path: Path) -> OSError:
+    found = re.search(r"os error (\d+)", str(error))
+    code = int(found[1]) if found else errno.EIO
+    return OSError(code, os.strerror(code), str(path))
 
 
 def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -5,12 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ua3dtalk.core.errors import UserError
+
+ARCHIVE_ERRORS = (
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OSError,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    SystemError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and its zip reader raise on a damaged ``.npz`` (found by fuzzing)."""
 
 
 @contextmanager
@@ -51,8 +72,9 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist.", "Run the stage that writes it first.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}).", "Delete it and run the stage again.") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
+        reason = str(error)[:200]
+        raise UserError(f"{path} is not valid JSON ({reason}).", "Delete it and run the stage again.") from error
 
 
 def file_sha256(path: Path) -> str:

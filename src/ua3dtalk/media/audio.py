@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import av
@@ -75,9 +76,15 @@ def _decode(path: Path) -> tuple[np.ndarray, int, float]:
 
 
 def write_flac(path: Path, samples: Float32[np.ndarray, " s"], sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:
-    """Write mono samples in [-1, 1] as 16-bit FLAC in one atomic step."""
+    """Write mono samples in [-1, 1] as 16-bit FLAC in one atomic step.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    encoded = io.BytesIO()  # writing files itself, libsndfile ignores that a disk is full when it closes them
+    soundfile.write(encoded, np.clip(samples, -1.0, 1.0), sample_rate_hz, format="FLAC", subtype="PCM_16")
     with atomic_path(path) as partial:
-        soundfile.write(partial, np.clip(samples, -1.0, 1.0), sample_rate_hz, format="FLAC", subtype="PCM_16")
+        partial.write_bytes(encoded.getvalue())
 
 
 def level_db(samples: Float32[np.ndarray, " s"]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.core.files import atomic_path
+from ua3dtalk.core.files import ARCHIVE_ERRORS, atomic_path
 
 NUM_PHONES = 42
 NUM_MEL = 80
@@ -43,6 +42,9 @@ class SpeechFeatures:
         lengths = {"phones": len(self.phones), "mel": len(self.mel), "voice": len(self.voice)}
         if len(set(lengths.values())) > 1 or not len(self.mel):
             raise ValueError(f"Frames: {lengths}; equal and > 0 are needed.")
+        shapes = [track.shape[1:] for track in (self.phones, self.mel, self.voice)]
+        if shapes != [(NUM_PHONES,), (NUM_MEL,), (NUM_VOICE,)]:
+            raise ValueError(f"Columns: {shapes}; {NUM_PHONES}, {NUM_MEL} and {NUM_VOICE} are needed.")
 
     @property
     def num_audio_frames(self) -> int:
@@ -97,8 +99,8 @@ class SpeechFeatures:
                 )
         except FileNotFoundError as error:
             raise UserError(f"{path} does not exist (a video without speech has none).", AGAIN) from error
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} cannot be read ({error}).", AGAIN) from error
+        except ARCHIVE_ERRORS as error:
+            raise UserError(f"{path} cannot be read ({str(error)[:200]}).", AGAIN) from error
         if not all(np.isfinite(track).all() for track in (found.phones, found.mel, found.voice)):
             raise UserError(f"{path} holds values that are not finite.", AGAIN)
         return found

@@ -25,6 +25,7 @@ SAMPLE_RATE_HZ = 16000
 STAGES = ("frames", "landmarks", "pose", "parsing", "expression", "layers", "audio")
 """Stages of ``prepare`` in order; each one's output depends on those before it."""
 AGAIN = "Run `ua3dtalk prepare` again."
+_RECORD = ("settings", "files", "folders", "facts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ class Subject:
         schema = plain.get("schema") if isinstance(plain, dict) else None
         if schema != SCHEMA_VERSION:
             raise UserError(f"{index} has schema {schema!r}, this version reads {SCHEMA_VERSION}.", AGAIN)
-        if not isinstance(plain.get("source"), dict) or not isinstance(plain.get("stages"), dict):
+        if not isinstance(plain.get("source"), dict) or not _are_records(plain.get("stages")):
             raise UserError(f"{index} is damaged.", AGAIN)
         return Subject(folder, from_plain(SourceFacts, plain["source"], str(index)), plain["stages"])
 
@@ -272,3 +273,23 @@ class Subject:
 
 def _count(folder: Path) -> int:
     return sum(not entry.name.startswith(".") for entry in folder.iterdir()) if folder.is_dir() else 0
+
+
+def _are_records(stages: Any) -> bool:
+    """Whether stages are recorded as ``finish_stage`` does, by names that stay in the folder."""
+    if not isinstance(stages, dict):
+        return False
+    for record in stages.values():
+        if not isinstance(record, dict) or not all(isinstance(record.get(key), dict) for key in _RECORD):
+            return False
+        sums = record["files"].values()
+        if not all(isinstance(s, dict) and "bytes" in s and "sha256" in s for s in sums):
+            return False
+        if not all(_stays(name) for name in (*record["files"], *record["folders"])):
+            return False
+    return True
+
+
+def _stays(name: str) -> bool:
+    path = Path(name)
+    return 0 < len(name) < 200 and name.isprintable() and not path.is_absolute() and ".." not in path.parts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.core.files import atomic_path
+from ua3dtalk.core.files import ARCHIVE_ERRORS, atomic_path
 
 UPPER_NAMES = ("AU45", "AU01", "AU02", "AU04", "AU05", "AU07")
 """Order of the upper-face signals: blink, inner brow up, outer brow up, brow down, upper lid up, lids tight."""
@@ -73,8 +72,8 @@ class TrackData:
                 arrays = {f.name: archive[f.name] for f in fields(TrackData)}
         except FileNotFoundError as error:
             raise UserError(f"{path} does not exist.", "Run `ua3dtalk prepare` again.") from error
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} cannot be read ({error}).", "Run `ua3dtalk prepare` again.") from error
+        except ARCHIVE_ERRORS as error:
+            raise UserError(f"{path} cannot be read ({str(error)[:200]}).", "Run `ua3dtalk prepare` again.") from error
         names = tuple(str(name) for name in arrays.pop("au_names"))
         for name, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from jaxtyping import Float, Float64, Int64
 from scipy.spatial.transform import Rotation
 
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.files import ARCHIVE_ERRORS
 
 EASE_FRAMES = 12
 """The movement slows down over this many frames before it turns."""
@@ -108,7 +108,7 @@ def read_poses(path: Path) -> Float64[np.ndarray, "p 4 4"]:
             viewmats = np.asarray(archive["viewmats"], np.float64)
     except KeyError as error:
         raise UserError(f"{path} holds no `viewmats`.", cure) from error
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except ARCHIVE_ERRORS as error:
         raise UserError(f"{path} cannot be read as poses.", cure) from error
     if viewmats.ndim != 3 or viewmats.shape[1:] != (4, 4) or not len(viewmats):
         raise UserError(f"`viewmats` in {path} has the shape {viewmats.shape}.", cure)
