@@ -140,6 +140,7 @@ WRONG = [
     (["evaluate", "avatar", "--out", "r", "--subject", "gone"], "--subject gone is not a folder"),
     (["export", "avatar", "--out", "head.obj"], "--out head.obj must end with .ply"),
     (["export", "avatar", "--out", "head.ply", "--frame", "-1"], "--frame -1 does not exist"),
+    (["export", "avatar", "--out", "head.ply", "--count", "0"], "--count 0 leaves nothing"),
 ]
 
 

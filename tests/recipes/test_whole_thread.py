@@ -60,6 +60,9 @@ def test_a_frame_is_exported(work: Path) -> None:
     index = json.loads((work / "avatar" / "avatar.json").read_text())
     assert len(splats.means) == sum(index["gaussians"].values())
     assert np.abs(splats.means).max() < 0.5
+    assert main(["export", str(work / "avatar"), "--out", str(out), "--frame", "4", "--count", "2"]) == 0
+    assert (work / "head_00005.ply").read_bytes() == out.read_bytes()
+    assert np.abs(read_ply(work / "head_00004.ply").means - splats.means).max() > 0
 
 
 def test_an_avatar_is_not_overwritten(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
