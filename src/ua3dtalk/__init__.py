@@ -9,13 +9,15 @@ if TYPE_CHECKING:
     from ua3dtalk.api import synthesize as synthesize
     from ua3dtalk.api import train as train
     from ua3dtalk.core.errors import UserError as UserError
+    from ua3dtalk.core.version import VERSION as __version__
 
-__version__ = "0.1.0"
-__all__ = ["UserError", "evaluate", "prepare", "synthesize", "train"]
+__all__ = ["UserError", "__version__", "evaluate", "prepare", "synthesize", "train"]
 
 
 def __getattr__(name: str) -> Any:
     """What ``__all__`` names, imported at its first use: ``import ua3dtalk`` by itself loads nothing."""
+    if name == "__version__":
+        return importlib.import_module("ua3dtalk.core.version").VERSION
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module("ua3dtalk.api"), name)

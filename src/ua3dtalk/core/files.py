@@ -23,7 +23,6 @@ ARCHIVE_ERRORS = (
     OSError,
     EOFError,
     MemoryError,
-    NotImplementedError,
     RuntimeError,
     SyntaxError,
     SystemError,

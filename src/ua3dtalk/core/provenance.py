@@ -8,10 +8,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import ua3dtalk
 from ua3dtalk.core.parallel import usable_cores
+from ua3dtalk.core.version import VERSION
 
-AI_GENERATED = f"AI-generated: synthesized speech video, made with UA-3DTalk {ua3dtalk.__version__}"
+AI_GENERATED = f"AI-generated: synthesized speech video, made with UA-3DTalk {VERSION}"
 """The text that every synthesized video carries in its metadata."""
 
 _NAMED = ("torch", "numpy", "numba", "mediapipe", "opencv-contrib-python-headless", "pocketsphinx", "gsplat", "av")
@@ -25,7 +25,7 @@ def provenance() -> dict[str, Any]:
 def software() -> dict[str, str | None]:
     """Versions by name: ours, its commit, Python, and what computes; None where unknown or not installed."""
     found: dict[str, str | None] = {
-        "ua3dtalk": ua3dtalk.__version__,
+        "ua3dtalk": VERSION,
         "commit": git_commit(),
         "python": platform.python_version(),
     }
