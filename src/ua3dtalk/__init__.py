@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from ua3dtalk.api import synthesize as synthesize
     from ua3dtalk.api import train as train
     from ua3dtalk.core.errors import UserError as UserError
-    from ua3dtalk.core.version import VERSION as __version__
 
-__all__ = ["UserError", "__version__", "evaluate", "prepare", "synthesize", "train"]
+    __version__: str
+
+__all__ = ["UserError", "evaluate", "prepare", "synthesize", "train"]
 
 
 def __getattr__(name: str) -> Any:
