@@ -25,9 +25,9 @@ def film(path: Path, tags: dict[str, str]) -> Path:
 
 
 def test_a_synthesized_video_says_so(tmp_path: Path) -> None:
-    mark = read_mark(film(tmp_path / "made.mp4", video_tags()))
+    mark = read_mark(film(tmp_path / "made.mp4", video_tags(SHA)))
     assert mark.ai_generated and mark.source_type == DIGITAL_SOURCE_TYPE
-    assert mark.says["comment"] == AI_GENERATED
+    assert mark.says["comment"].startswith(AI_GENERATED) and mark.subject_sha256 == SHA
 
 
 def test_other_videos_do_not(tmp_path: Path) -> None:

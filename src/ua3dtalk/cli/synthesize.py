@@ -44,7 +44,7 @@ class Synthesize(Command):
     side_by_side: bool = False
     """In that video, show the talking head beside the heat."""
     min_confidence: float = 0.0
-    """Calm the motion where confidence in the speech is below this, 0 to 1: noise or odd sounds give no grimaces. Off
+    """Calm the motion where confidence in the speech is below this, 0 to 1: for noise and odd sounds. Off
     at 0; 0.1 leaves nine tenths of ordinary speech alone."""
     report: Annotated[Path | None, arg(metavar="REPORT.json")] = None
     """Also write what was done, and for every frame the error to expect, what to trust least, and why."""

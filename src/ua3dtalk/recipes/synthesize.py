@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ua3dtalk.avatar.familiarity import Familiarity
-from ua3dtalk.avatar.storage import load_avatar
+from ua3dtalk.avatar.storage import load_avatar, read_index
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.priors.speech_features import PhoneEncoder
@@ -64,7 +64,8 @@ def synthesize_video(
         requested_emotion(loaded.priors.askable, frames_of(samples), options)
     speech = encoder.encode(samples, report)
     facts = {"avatar": str(avatar), "audio": str(audio), "backend": loaded.rasterizer.name}
-    known = Known(familiarity=Familiarity.find(avatar), facts=facts)
+    whom = read_index(avatar)["subject_sha256"]
+    known = Known(familiarity=Familiarity.find(avatar), subject_sha256=whom, facts=facts)
     generator = np.random.default_rng(BLINK_SEED)
     result = synthesize(loaded, samples, speech, out, options, generator, report, known)
     return {

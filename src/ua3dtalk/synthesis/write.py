@@ -18,6 +18,7 @@ from ua3dtalk.core.files import write_json
 from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.core.provenance import AI_GENERATED
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
+from ua3dtalk.media.marks import SUBJECT
 from ua3dtalk.media.video import VideoWriter
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.synthesis.doubts import Doubts, calmer, find_doubts
@@ -48,11 +49,11 @@ class SynthesisResult:
     """Mean over head and frames, 0..1; None unless a heat video or a report was asked for, and the avatar knows it."""
 
 
-def video_tags(kind: str = "talking avatar") -> dict[str, str]:
-    """Container tags that say that the video is synthetic."""
+def video_tags(subject_sha256: str | None = None, kind: str = "talking avatar") -> dict[str, str]:
+    """Container tags that say that the video is synthetic, and whom it shows (the hash of the subject's video)."""
     return {
         "title": f"AI-generated {kind} (UA-3DTalk)",
-        "comment": AI_GENERATED,
+        "comment": AI_GENERATED if subject_sha256 is None else f"{AI_GENERATED}; {SUBJECT}{subject_sha256}",
         "description": f"AI-generated. IPTC digitalSourceType: {DIGITAL_SOURCE_TYPE}",
         "digitalSourceType": DIGITAL_SOURCE_TYPE,
     }
@@ -64,6 +65,8 @@ class Known:
 
     familiarity: Familiarity | None = None
     """What is usual to the avatar; None where it does not know."""
+    subject_sha256: str | None = None
+    """Hash of the video that the avatar was learnt from; written into what is made."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """More for the JSON report: avatar, source of the sound, back-end (JSON-serialisable)."""
 
@@ -101,11 +104,11 @@ def synthesize(
         drive = calmer(drive, doubts, known.familiarity, options.min_confidence)
     forecasts: list[FrameForecast | None] = []
     with ExitStack() as stack:
-        size = (avatar.width, avatar.height)
-        video = stack.enter_context(VideoWriter(out, FPS, size, samples, SAMPLE_RATE_HZ, video_tags()))
+        size, whom = (avatar.width, avatar.height), known.subject_sha256
+        video = stack.enter_context(VideoWriter(out, FPS, size, samples, SAMPLE_RATE_HZ, video_tags(whom)))
         heat: VideoWriter | None = None
         if options.confidence is not None:
-            tags = video_tags("talking avatar, map of expected errors")
+            tags = video_tags(whom, "talking avatar, map of expected errors")
             large = heat_size(*size, options.side_by_side)
             heat = stack.enter_context(VideoWriter(options.confidence, FPS, large, samples, SAMPLE_RATE_HZ, tags))
         task = stack.enter_context((progress or Silent()).task("synthesize", len(drive)))
