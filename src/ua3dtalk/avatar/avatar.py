@@ -141,7 +141,7 @@ class Avatar:
         mean = None if deviation is None else float(deviation.sum() / max(float((deviation > 0).sum()), 1.0))
         if known is not None and drawing.channels is not None:
             features = known.seen.strangeness(conditions, viewmat, drawing.epistemic())
-            forecast = known.of_frame(drawing.channels, drawing.alpha, drawing.image, features)
+            forecast = known.of_frame(drawing.channels, drawing.inside(), drawing.image, features)
         return AvatarFrame(pixels, deviation, mean, drawing.streams, forecast)
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -149,7 +149,7 @@ class Forecast:
     def of_frame(
         self,
         channels: Float[np.ndarray, "h w 4"],
-        alpha: Float[np.ndarray, "h w"],
+        inside: Bool[np.ndarray, "h w"],
         image: Float[np.ndarray, "h w 3"],
         features: Float[np.ndarray, " 4"],
     ) -> FrameForecast:
@@ -157,13 +157,12 @@ class Forecast:
 
         Args:
             channels: Splatted ``extras`` of all layers.
-            alpha: Coverage by the face layer.
+            inside: Pixels of the head.
             image: The picture, 0..1.
             features: FRAME_FEATURES.
         """
         head, mouth = (float(v) for v in self.frame(features))
-        inside = alpha > INSIDE
-        error = np.zeros(alpha.shape, np.float32)
+        error = np.zeros(inside.shape, np.float32)
         if inside.any():
             expected = self.pixel(pixel_features(channels, image, inside))[:, 0]
             error[inside] = expected * (head / max(float(expected.mean()), 1e-9))

@@ -53,15 +53,21 @@ def frame_regions(parsing: UInt8[np.ndarray, "h w"], landmarks: Float32[np.ndarr
     eroded = cv2.erode(head.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
     mouth = None
     if landmarks is not None:
-        x0, y0, x1, y1 = mouth_box(landmarks, (parsing.shape[1], parsing.shape[0]))
-        mouth = np.zeros(parsing.shape, bool)
-        mouth[y0:y1, x0:x1] = True
+        mouth = mouth_mask(landmarks, (parsing.shape[1], parsing.shape[0]))
     return FrameRegions(full=np.ones(parsing.shape, bool), head=head, head_eroded=eroded, mouth=mouth)
 
 
 def erosion_px(height: int) -> int:
     """Erosion of the head for frames of a given height, pixels."""
     return max(1, round(ERODE_PX_AT_512 * height / 512))
+
+
+def mouth_mask(landmarks: Float32[np.ndarray, "478 3"], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """``mouth_box`` as a mask. Arguments as there."""
+    x0, y0, x1, y1 = mouth_box(landmarks, size)
+    mask = np.zeros(size[::-1], bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
 
 
 def mouth_box(landmarks: Float32[np.ndarray, "478 3"], size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -1,4 +1,4 @@
-"""The mark that generated media carry, read back: container tags of a video, comments of a PLY."""
+"""The mark that generated media carry: its words, and how to read it back from a video's tags or a PLY's comments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import av
 import av.error
 
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.provenance import AI_GENERATED
 
 SAYS_SO = "ai-generated"
 """What a mark contains, in any case of its letters."""
@@ -31,6 +32,11 @@ class Mark:
     """IPTC digital source type, a URL."""
     subject_sha256: str | None
     """Hash of the video that the person was learnt from."""
+
+
+def mark_text(subject_sha256: str | None) -> str:
+    """What generated media say of their making, on one line, with the hash of the subject's video where it is known."""
+    return AI_GENERATED if subject_sha256 is None else f"{AI_GENERATED}; {SUBJECT}{subject_sha256}"
 
 
 def read_mark(path: Path) -> Mark:

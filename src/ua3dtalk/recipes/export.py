@@ -10,8 +10,7 @@ import torch
 
 from ua3dtalk.avatar.storage import load_avatar, read_index
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.core.provenance import AI_GENERATED
-from ua3dtalk.media.marks import SUBJECT
+from ua3dtalk.media.marks import mark_text
 from ua3dtalk.media.ply import PlySplats, write_ply
 from ua3dtalk.recipes.evaluate import protocol_rows
 from ua3dtalk.render.select import make_rasterizer
@@ -46,7 +45,7 @@ def export_ply(
     track, _ = protocol_rows(subject, avatar / "priors.safetensors")["expression"]
     numbered = [(i, out if count == 1 else out.with_stem(f"{out.stem}_{i:05d}")) for i in range(frame, frame + count)]
     for i, path in numbered:
-        write_ply(path, _stored(loaded.splats(track.frame(i))), f"{AI_GENERATED}; {SUBJECT}{index['subject_sha256']}")
+        write_ply(path, _stored(loaded.splats(track.frame(i))), mark_text(index["subject_sha256"]))
     return [path for _, path in numbered]
 
 

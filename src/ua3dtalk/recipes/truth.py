@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ua3dtalk.avatar.pose_loop import torso_over
-from ua3dtalk.evaluation.regions import mouth_box
+from ua3dtalk.evaluation.regions import mouth_mask
 from ua3dtalk.subject.store import Subject
 
 
@@ -31,7 +31,4 @@ class SubjectTruth:
 
     def mouth(self, i: int) -> np.ndarray:
         """Box around the lips of frame ``i``."""
-        mask = np.zeros((self._subject.height, self._subject.width), bool)
-        left, top, right, bottom = mouth_box(self._landmarks[i], (self._subject.width, self._subject.height))
-        mask[top:bottom, left:right] = True
-        return mask
+        return mouth_mask(self._landmarks[i], (self._subject.width, self._subject.height))

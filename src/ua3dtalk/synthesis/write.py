@@ -16,9 +16,8 @@ from ua3dtalk.avatar.forecast import FrameForecast
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import write_json
 from ua3dtalk.core.progress import Progress, Silent
-from ua3dtalk.core.provenance import AI_GENERATED
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
-from ua3dtalk.media.marks import SUBJECT
+from ua3dtalk.media.marks import mark_text
 from ua3dtalk.media.video import VideoWriter
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.synthesis.doubts import Doubts, calmer, find_doubts
@@ -53,7 +52,7 @@ def video_tags(subject_sha256: str | None = None, kind: str = "talking avatar") 
     """Container tags that say that the video is synthetic, and whom it shows (the hash of the subject's video)."""
     return {
         "title": f"AI-generated {kind} (UA-3DTalk)",
-        "comment": AI_GENERATED if subject_sha256 is None else f"{AI_GENERATED}; {SUBJECT}{subject_sha256}",
+        "comment": mark_text(subject_sha256),
         "description": f"AI-generated. IPTC digitalSourceType: {DIGITAL_SOURCE_TYPE}",
         "digitalSourceType": DIGITAL_SOURCE_TYPE,
     }
@@ -98,8 +97,9 @@ def synthesize(
     """
     drive = make_drive(avatar, speech, frames_of(samples), options, generator, progress or Silent())
     want_maps = options.confidence is not None or options.report is not None
-    rate = round(speech.rate_hz / FPS)
-    doubts = find_doubts(drive.conditions, speech.mel, known.familiarity, rate) if asks(options) else None
+    doubts: Doubts | None = None
+    if want_maps or options.min_confidence > 0:
+        doubts = find_doubts(drive.conditions, speech.mel, known.familiarity, round(speech.rate_hz / FPS))
     if doubts is not None and options.min_confidence > 0:
         drive = calmer(drive, doubts, known.familiarity, options.min_confidence)
     forecasts: list[FrameForecast | None] = []
@@ -122,21 +122,16 @@ def synthesize(
                 )
             forecasts.append(None if frame.forecast is None else replace(frame.forecast, error=_NO_PICTURE))
             task.advance()
+    audio_s = len(samples) / SAMPLE_RATE_HZ
     if options.report is not None and doubts is not None:
-        audio_s = len(samples) / SAMPLE_RATE_HZ
         write_json(options.report, run_report(drive, doubts, forecasts, options, audio_s, known.facts))
     errors = [forecast.head for forecast in forecasts if forecast is not None]
     return SynthesisResult(
         frames=len(drive),
         video_s=len(drive) / FPS,
-        audio_s=len(samples) / SAMPLE_RATE_HZ,
+        audio_s=audio_s,
         expected_error=float(np.mean(errors)) if errors else None,
     )
-
-
-def asks(options: SynthesisOptions) -> bool:
-    """Whether the doubts of the speech are needed."""
-    return options.confidence is not None or options.report is not None or options.min_confidence > 0
 
 
 def doubts_of(doubts: Doubts, t: int, frame: TargetFrame) -> list[str]:

@@ -46,8 +46,7 @@ def distil(
     teacher = layer.motion
     student = student_of(teacher).to(layer.mesh_basis.device)
     learnt = [p for name, p in student.named_parameters() if name.split(".")[0] in LEARNT]
-    for parameter in student.parameters():
-        parameter.requires_grad_(False)
+    student.requires_grad_(False)
     for parameter in learnt:
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(learnt, lr=config.rate)
