@@ -22,6 +22,7 @@ from typing import Any
 
 from ua3dtalk.core.provenance import provenance
 from ua3dtalk.recipes.prepare import prepare_subject
+from ua3dtalk.tracking.prepare_config import PrepareConfig
 
 
 class Stopwatch:
@@ -64,7 +65,8 @@ def prepared(video: Path, size: int, seconds: float | None) -> dict[str, Any]:
     watch = Stopwatch()
     started = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        subject = prepare_subject(video, Path(folder) / "subject", size=size, max_seconds=seconds, progress=watch)
+        config = PrepareConfig(size=size, max_seconds=seconds)
+        subject = prepare_subject(video, Path(folder) / "subject", config, progress=watch)
     wall, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
     stages = watch.seconds | {"other": wall - sum(watch.seconds.values())}
     return {

@@ -36,6 +36,7 @@ from ua3dtalk.subject.actor.truth import ActorTruth
 from ua3dtalk.subject.labels import HEAD_LABELS, Label
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.subject.track_data import UPPER_NAMES, TrackData
+from ua3dtalk.tracking.prepare_config import PrepareConfig
 
 REGIONS = {
     "face_and_hair": HEAD_LABELS,
@@ -94,7 +95,7 @@ def against_truth(folder: Path, config: ActorConfig) -> dict[str, Any]:
     if not (source / EMOTION_NAME).exists():
         generate_actor(source, config)
     start = time.perf_counter()
-    subject = prepare_subject(source / VIDEO_NAME, out, size=config.size)
+    subject = prepare_subject(source / VIDEO_NAME, out, PrepareConfig(size=config.size))
     seconds = time.perf_counter() - start
     truth, track = ActorTruth.load(source / TRUTH_NAME), subject.track()
     actor = Actor(config)
@@ -142,7 +143,7 @@ def on_clip(clip: Path, folder: Path, size: int) -> dict[str, Any]:
     start = time.perf_counter()
     made = not (out / "subject.json").exists()
     try:
-        subject = prepare_subject(clip, out, size=size)
+        subject = prepare_subject(clip, out, PrepareConfig(size=size))
     except Exception as error:  # a table of clips goes on after a refusal, and says which
         return {"clip": clip.stem, "refused": str(error)}
     seconds = time.perf_counter() - start

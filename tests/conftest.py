@@ -61,6 +61,7 @@ def _make_small_avatar(root: Path) -> None:
     plan = (Cue(label="neutral", intensity=0.0, seconds=5.0), Cue(label="happy", intensity=1.0, seconds=5.0))
     generate_actor(root / "actor", ActorConfig(size=128, plan=plan))
     labels = str(root / "actor" / EMOTION_NAME)
-    assert main(["prepare", str(root / "actor" / VIDEO_NAME), "--out", str(root / "subject"), "--labels", labels]) == 0
+    prepare = ["prepare", str(root / "actor" / VIDEO_NAME), "--out", str(root / "subject"), "--i-have-consent"]
+    assert main([*prepare, "--labels", labels]) == 0
     assert main(["train", str(root / "subject"), "--out", str(root / "avatar"), "--max-steps", "40"]) == 0
     soundfile.write(root / "speech.wav", synthesize_voice("happy", 1.0, 2.0).audio, 16000)

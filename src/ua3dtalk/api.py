@@ -3,7 +3,7 @@
 ```python
 import ua3dtalk
 
-ua3dtalk.prepare("me.mp4", "me")
+ua3dtalk.prepare("me.mp4", "me", i_have_consent=True)
 ua3dtalk.train("me", "me-avatar", preset="quick")
 ua3dtalk.synthesize("me-avatar", "speech.wav", "talk.mp4", emotion="happy", intensity=0.7)
 metrics = ua3dtalk.evaluate("me-avatar", "report")
@@ -45,6 +45,7 @@ def prepare(
     max_seconds: float | None = None,
     labels: str | Path | None = None,
     face_model: str | Path | None = None,
+    i_have_consent: bool = False,
     quiet: bool = True,
 ) -> dict[str, Any]:
     """Track a portrait video: frames, head pose, masks, expression and speech, into a subject folder.
@@ -57,6 +58,8 @@ def prepare(
         max_seconds: How much of the video to use, seconds; None takes all of it.
         labels: Table of emotions in the video: a CSV with ``start_s,end_s,label,intensity``.
         face_model: A MediaPipe ``face_landmarker.task`` in place of the model that comes with MediaPipe.
+        i_have_consent: The person in the video agreed to an avatar; without this you are asked where there is a
+            terminal, and refused elsewhere, once for each subject.
         quiet: False shows progress.
 
     Returns:
@@ -73,6 +76,7 @@ def prepare(
         max_seconds=max_seconds,
         labels=_path(labels),
         face_model=_path(face_model),
+        i_have_consent=i_have_consent,
     )
     return _done(command, quiet)
 

@@ -89,7 +89,7 @@ def test_nothing_half_written_is_left(
 def test_a_stopped_prepare_goes_on(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["prepare", "actor/actor.mp4", "--out", "again"]
+    arguments = ["prepare", "actor/actor.mp4", "--out", "again", "--i-have-consent"]
     words = stopped([*arguments, "--max-seconds", "4"], "landmarks", 5, monkeypatch, capsys)
     assert words == f"ua3dtalk: stopped. {Prepare.when_stopped}"
     frames = {path: path.stat().st_mtime_ns for path in (desk / "again" / "frames").iterdir()}

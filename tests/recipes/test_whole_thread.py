@@ -98,7 +98,7 @@ def test_a_video_without_sound_is_prepared_but_not_trained_on(
     with VideoWriter(mute, 25.0, (128, 128)) as writer:
         for picture in pictures:
             writer.write(picture)
-    assert main(["prepare", str(mute), "--out", str(tmp_path / "subject")]) == 0
+    assert main(["prepare", str(mute), "--out", str(tmp_path / "subject"), "--i-have-consent"]) == 0
     assert main(["train", str(tmp_path / "subject"), "--out", str(tmp_path / "avatar")]) == 2
     assert "has no speech to learn from" in capsys.readouterr().err
     assert not (tmp_path / "avatar").exists()

@@ -12,6 +12,8 @@ SHOWN = 3
 
 def described(subject: Subject) -> tuple[str, dict[str, Any]]:
     """Length and size of a subject, as a sentence and for scripts."""
+    from ua3dtalk.core.config import to_plain
+
     seconds = subject.num_frames / subject.fps
     values = {
         "subject": str(subject.folder),
@@ -20,6 +22,7 @@ def described(subject: Subject) -> tuple[str, dict[str, Any]]:
         "width": subject.width,
         "height": subject.height,
         "has_audio": subject.has_audio,
+        "consent": to_plain(subject.consent),
     }
     size = f"{subject.num_frames} frames of {subject.width}x{subject.height}, {seconds:.1f} s."
     return f"{subject.folder}: {size}", values
@@ -36,6 +39,7 @@ def findings_of(subject: Subject) -> tuple[str, dict[str, Any]]:
     lines = [
         verdict(findings),
         *(f"  - {finding.what} {finding.cure}".rstrip() for finding in most_important(findings, SHOWN)),
+        *([subject.consent.sentence()] if subject.consent else []),
         f"All findings, with pictures: {page}",
     ]
     if all(finding.level != "refuse" for finding in findings):

@@ -9,6 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ua3dtalk.cli.command import Command, Report
+from ua3dtalk.cli.consent import asking
 from ua3dtalk.cli.findings import described, findings_of
 from ua3dtalk.cli.inputs import existing_file, output_folder
 from ua3dtalk.core.errors import UserError
@@ -29,6 +30,8 @@ class Import(Command):
     """Table of emotions in the recording: start_s, end_s, label, intensity."""
     face_model: Annotated[Path | None, arg(metavar="PATH")] = None
     """A MediaPipe face_landmarker.task to track with, in place of the model that comes with MediaPipe."""
+    i_have_consent: bool = False
+    """The person in the pictures agreed to an avatar; without this you are asked, once for each subject."""
 
     when_stopped = "Run the same command again: finished stages are kept."
 
@@ -41,10 +44,11 @@ class Import(Command):
         if not 64 <= self.size <= 2048:
             raise UserError(f"--size {self.size} is out of range.", "Use 64 to 2048 pixels.")
         from ua3dtalk.recipes.import_dataset import import_subject
+        from ua3dtalk.tracking.prepare_config import PrepareConfig
 
-        subject = import_subject(
-            self.folder, out, size=self.size, labels=labels, face_model=face_model, progress=progress
-        )
+        config = PrepareConfig(size=self.size, labels=labels, face_model=face_model)
+        ask = asking(str(self.folder), self.i_have_consent)
+        subject = import_subject(self.folder, out, config, ask=ask, progress=progress)
         poses = subject.facts("pose")
         units = subject.facts("expression")["action_units_imported"]
         text, values = described(subject)

@@ -9,6 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from ua3dtalk.cli.command import Command, Report
+from ua3dtalk.cli.consent import asking
 from ua3dtalk.cli.findings import described, findings_of
 from ua3dtalk.cli.inputs import existing_file, output_folder
 from ua3dtalk.core.errors import UserError
@@ -33,6 +34,8 @@ class Prepare(Command):
     """Table of emotions in the video: start_s, end_s, label, intensity."""
     face_model: Annotated[Path | None, arg(metavar="PATH")] = None
     """A MediaPipe face_landmarker.task to track with, in place of the model that comes with MediaPipe."""
+    i_have_consent: bool = False
+    """The person in the video agreed to an avatar; without this you are asked, once for each subject."""
 
     when_stopped = "Run the same command again: finished stages are kept."
 
@@ -43,17 +46,13 @@ class Prepare(Command):
         face_model = existing_file(self.face_model, "--face-model") if self.face_model else None
         self._check_numbers()
         from ua3dtalk.recipes.prepare import prepare_subject
+        from ua3dtalk.tracking.prepare_config import PrepareConfig
 
-        subject = prepare_subject(
-            video,
-            out,
-            size=self.size,
-            start_s=self.start_s,
-            max_seconds=self.max_seconds,
-            labels=labels,
-            face_model=face_model,
-            progress=progress,
+        config = PrepareConfig(
+            size=self.size, start_s=self.start_s, max_seconds=self.max_seconds, labels=labels, face_model=face_model
         )
+        ask = asking(str(video), self.i_have_consent)
+        subject = prepare_subject(video, out, config, ask=ask, progress=progress)
         text, found = findings_of(subject)
         size, values = described(subject)
         return Report(f"{size} {text}", values | found)

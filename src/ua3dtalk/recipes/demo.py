@@ -19,7 +19,9 @@ from ua3dtalk.recipes.synthesize import synthesize_video
 from ua3dtalk.recipes.train import train_avatar
 from ua3dtalk.subject.actor.config import ActorConfig
 from ua3dtalk.subject.actor.generate import EMOTION_NAME, VIDEO_NAME, generate_actor, synthesize_voice
+from ua3dtalk.subject.consent import synthetic
 from ua3dtalk.synthesis.options import SynthesisOptions
+from ua3dtalk.tracking.prepare_config import PrepareConfig
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
 SECONDS_EACH = 3.0
@@ -91,10 +93,11 @@ def run_demo(out: Path, *, device: torch.device | None = None, progress: Progres
     places = DemoPlaces(out)
     if not (places.actor / EMOTION_NAME).exists():
         generate_actor(places.actor, ActorConfig(), report)
-    prepare_subject(places.actor / VIDEO_NAME, places.subject, labels=places.actor / EMOTION_NAME, progress=report)
+    config = PrepareConfig(labels=places.actor / EMOTION_NAME)
+    prepare_subject(places.actor / VIDEO_NAME, places.subject, config, ask=synthetic, progress=report)
     if not (places.avatar / "avatar.json").exists():
-        config = preset("quick", max_steps=MAX_STEPS)
-        train_avatar(places.subject, places.avatar, config, device=device, resume=True, progress=report)
+        steps = preset("quick", max_steps=MAX_STEPS)
+        train_avatar(places.subject, places.avatar, steps, device=device, resume=True, progress=report)
     write_new_speech(places)
     options = SynthesisOptions(timeline=places.timeline, confidence=places.confidence, report=out / "talking.json")
     synthesize_video(places.avatar, places.speech, places.video, options=options, device=device, progress=report)

@@ -8,22 +8,18 @@ from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.priors.speech_stage import run_speech_stage
 from ua3dtalk.recipes.data_report.report import PAGE_NAME, write_data_report
+from ua3dtalk.subject.consent import Asker
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.pipeline import prepare
 from ua3dtalk.tracking.prepare_config import PrepareConfig
-
-DEFAULT_SIZE = 512
 
 
 def prepare_subject(
     video: Path,
     out: Path,
+    config: PrepareConfig | None = None,
     *,
-    size: int | None = None,
-    start_s: float = 0.0,
-    max_seconds: float | None = None,
-    labels: Path | None = None,
-    face_model: Path | None = None,
+    ask: Asker | None = None,
     progress: Progress | None = None,
 ) -> Subject:
     """Prepare a portrait video of one speaker, and report on it (``report.html``, ``report.json``).
@@ -31,11 +27,8 @@ def prepare_subject(
     Args:
         video: Any container and codec that FFmpeg's libraries read.
         out: Subject folder to write; an interrupted run is continued.
-        size: Largest side of the stored frames in pixels; smaller videos keep their size. None is 512.
-        start_s: Start within the video, seconds.
-        max_seconds: Use at most this much.
-        labels: CSV ``start_s,end_s,label[,intensity]`` of emotions.
-        face_model: A ``face_landmarker.task`` to use instead of the built-in landmarks.
+        config: Size, part of the video, labels, face model; None for the defaults.
+        ask: Whether the person agreed; not called where the subject remembers it. None records nothing.
         progress: Where to report.
 
     Raises:
@@ -43,10 +36,8 @@ def prepare_subject(
             folder stays with it.
     """
     report = progress or Silent()
-    config = PrepareConfig(
-        size=size or DEFAULT_SIZE, start_s=start_s, max_seconds=max_seconds, labels=labels, face_model=face_model
-    )
-    return finish_subject(prepare(video, out, config, report), report, start_s)
+    config = config or PrepareConfig()
+    return finish_subject(prepare(video, out, config, report, ask), report, config.start_s)
 
 
 def finish_subject(subject: Subject, progress: Progress, start_s: float = 0.0) -> Subject:

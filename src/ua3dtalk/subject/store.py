@@ -14,8 +14,10 @@ from jaxtyping import Float32, UInt8
 from ua3dtalk.core.config import from_plain, to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import file_sha256, read_json, write_json
+from ua3dtalk.subject.consent import Consent
 from ua3dtalk.subject.frames import FrameFolder, read_grey, read_picture
 from ua3dtalk.subject.labels import EmotionSpan
+from ua3dtalk.subject.records import are_records
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.track_data import TrackData
 
@@ -25,7 +27,6 @@ SAMPLE_RATE_HZ = 16000
 STAGES = ("frames", "landmarks", "pose", "parsing", "expression", "layers", "audio")
 """Stages of ``prepare`` in order; each one's output depends on those before it."""
 AGAIN = "Run `ua3dtalk prepare` again."
-_RECORD = ("settings", "files", "folders", "facts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +52,23 @@ class Subject:
 
     fps = FPS
 
-    def __init__(self, folder: Path, source: SourceFacts, stages: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self, folder: Path, source: SourceFacts, stages: dict[str, dict[str, Any]], consent: Consent | None = None
+    ) -> None:
         self.folder = folder
         self.source = source
+        self.consent = consent
+        """That the person agreed; None in folders that older versions made, or the library without asking."""
         self._stages = stages
         self._frames = FrameFolder(folder / "frames", ".jpg", 3)
         self._parsing = FrameFolder(folder / "parsing", ".png", 1)
         self._torso = FrameFolder(folder / "torso", ".png", 4)
 
     @staticmethod
-    def create(folder: Path, source: SourceFacts) -> Subject:
+    def create(folder: Path, source: SourceFacts, consent: Consent | None = None) -> Subject:
         """A new, empty subject folder (the folder may exist; an old ``subject.json`` is replaced)."""
         folder.mkdir(parents=True, exist_ok=True)
-        subject = Subject(folder, source, {})
+        subject = Subject(folder, source, {}, consent)
         subject._write()
         return subject
 
@@ -100,9 +105,11 @@ class Subject:
         schema = plain.get("schema") if isinstance(plain, dict) else None
         if schema != SCHEMA_VERSION:
             raise UserError(f"{index} has schema {schema!r}, this version reads {SCHEMA_VERSION}.", AGAIN)
-        if not isinstance(plain.get("source"), dict) or not _are_records(plain.get("stages")):
+        if not isinstance(plain.get("source"), dict) or not are_records(plain.get("stages")):
             raise UserError(f"{index} is damaged.", AGAIN)
-        return Subject(folder, from_plain(SourceFacts, plain["source"], str(index)), plain["stages"])
+        given = plain.get("consent")
+        consent = None if given is None else from_plain(Consent, given, f"{index}: consent")
+        return Subject(folder, from_plain(SourceFacts, plain["source"], str(index)), plain["stages"], consent)
 
     # --- facts ---------------------------------------------------------------------------------------------------
 
@@ -145,6 +152,11 @@ class Subject:
     def set_labels(self, labels: tuple[EmotionSpan, ...]) -> None:
         """Record the emotions that the user named."""
         self.source = replace(self.source, labels=labels)
+        self._write()
+
+    def set_consent(self, consent: Consent) -> None:
+        """Record that the person agreed."""
+        self.consent = consent
         self._write()
 
     def facts(self, stage: str) -> dict[str, Any]:
@@ -220,6 +232,7 @@ class Subject:
         plain = {
             "schema": SCHEMA_VERSION,
             "source": to_plain(self.source),
+            "consent": to_plain(self.consent),
             "fps": FPS,
             "stages": self._stages,
         }
@@ -273,23 +286,3 @@ class Subject:
 
 def _count(folder: Path) -> int:
     return sum(not entry.name.startswith(".") for entry in folder.iterdir()) if folder.is_dir() else 0
-
-
-def _are_records(stages: Any) -> bool:
-    """Whether stages are recorded as ``finish_stage`` does, by names that stay in the folder."""
-    if not isinstance(stages, dict):
-        return False
-    for record in stages.values():
-        if not isinstance(record, dict) or not all(isinstance(record.get(key), dict) for key in _RECORD):
-            return False
-        sums = record["files"].values()
-        if not all(isinstance(s, dict) and "bytes" in s and "sha256" in s for s in sums):
-            return False
-        if not all(_stays(name) for name in (*record["files"], *record["folders"])):
-            return False
-    return True
-
-
-def _stays(name: str) -> bool:
-    path = Path(name)
-    return 0 < len(name) < 200 and name.isprintable() and not path.is_absolute() and ".." not in path.parts

@@ -13,6 +13,7 @@ from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import file_sha256
 from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.media.video import VideoReader
+from ua3dtalk.subject.consent import Asker
 from ua3dtalk.subject.labels import read_emotion_csv
 from ua3dtalk.subject.store import SourceFacts, Subject
 from ua3dtalk.tracking import stage_face, stage_picture, stage_pose
@@ -32,7 +33,9 @@ class PlannedStage:
     """What its output depends on, besides the source and the stages before it."""
 
 
-def prepare(video: Path, out: Path, config: PrepareConfig, progress: Progress | None = None) -> Subject:
+def prepare(
+    video: Path, out: Path, config: PrepareConfig, progress: Progress | None = None, ask: Asker | None = None
+) -> Subject:
     """Make a subject folder of a portrait video: frames, pose, masks, expression, layers, sound.
 
     A stage that has finished with the same video and settings is not done again, so a killed run goes on where it
@@ -43,6 +46,7 @@ def prepare(video: Path, out: Path, config: PrepareConfig, progress: Progress | 
         out: The subject folder; made if need be.
         config: Settings.
         progress: Where progress is shown.
+        ask: Whether the person agreed; not called where the subject remembers it. None records nothing.
 
     Returns:
         The finished subject; its ``speech`` stage comes later (``priors``).
@@ -72,23 +76,24 @@ def prepare(video: Path, out: Path, config: PrepareConfig, progress: Progress | 
             ("audio", stage_picture.run_audio),
         )
     ]
-    return run_stages(out, source, plan)
+    return run_stages(out, source, plan, ask)
 
 
-def run_stages(out: Path, source: SourceFacts, plan: Sequence[PlannedStage]) -> Subject:
+def run_stages(out: Path, source: SourceFacts, plan: Sequence[PlannedStage], ask: Asker | None = None) -> Subject:
     """Run the stages that have not finished with these settings.
 
     Args:
         out: The subject folder; made if need be.
         source: What the subject is made of; a folder that was made of something else is begun anew.
         plan: The stages, in order.
+        ask: Whether the person agreed; called before anything is written, and not where the subject remembers it.
 
     Raises:
-        UserError: a stage refuses; what this call made is removed again.
+        UserError: nobody agreed, or a stage refuses; what this call made is removed again.
     """
     existed = out.exists()
     _check_target(out)
-    subject = _open_or_create(out, source)
+    subject = _open_or_create(out, source, ask)
     try:
         for stage in plan:
             if subject.stage_done(stage.name, stage.settings):
@@ -112,16 +117,29 @@ def _check_target(out: Path) -> None:
         raise UserError(f"{out} is not empty and not a subject folder.", "Give another folder.")
 
 
-def _open_or_create(out: Path, source: SourceFacts) -> Subject:
-    """The subject to go on with: the old one if it is of the same video, else a new one."""
-    if (out / "subject.json").exists():
-        try:
-            old = Subject.resume(out)
-        except UserError as error:
-            log.warning("%s Starting anew.", error.what)
-        else:
-            if old.source_sha256 == source.sha256:
-                old.set_labels(source.labels)
-                return old
-            log.warning("%s was made of another video (%s); starting anew.", out, old.source.name)
-    return Subject.create(out, source)
+def _open_or_create(out: Path, source: SourceFacts, ask: Asker | None) -> Subject:
+    """The subject to go on with: the old one if it is of the same video, else a new one; with consent."""
+    old = _old_subject(out, source)
+    consent = old.consent if old else None
+    if consent is None and ask is not None:
+        consent = ask()
+    if old is None:
+        return Subject.create(out, source, consent)
+    if consent is not None and old.consent is None:
+        old.set_consent(consent)
+    old.set_labels(source.labels)
+    return old
+
+
+def _old_subject(out: Path, source: SourceFacts) -> Subject | None:
+    if not (out / "subject.json").exists():
+        return None
+    try:
+        old = Subject.resume(out)
+    except UserError as error:
+        log.warning("%s Starting anew.", error.what)
+        return None
+    if old.source_sha256 == source.sha256:
+        return old
+    log.warning("%s was made of another video (%s); starting anew.", out, old.source.name)
+    return None

@@ -44,7 +44,7 @@ def test_cut_to_another_scene(frames: list[np.ndarray], tmp_path: Path, capsys: 
     video = write_video(tmp_path / "cut.mp4", [*frames[:40], *elsewhere])
     subject = tmp_path / "subject"
     for _ in range(2):  # the second time from what is remembered
-        assert main(["prepare", str(video), "--out", str(subject)]) == 2
+        assert main(["prepare", str(video), "--out", str(subject), "--i-have-consent"]) == 2
         said = capsys.readouterr().err
         assert "cuts to another scene or view at 1.6 s" in said and "report.html" in said
     assert (subject / "report.html").is_file() and Subject.open(subject).stage_done("report")
@@ -63,7 +63,7 @@ def test_second_face_entering(frames: list[np.ndarray], tmp_path: Path, capsys: 
             picture[:88, 104:] = cv2.resize(frame[16:120, 12:116][:, ::-1], (88, 88))
         pictures.append(picture)
     video = write_video(tmp_path / "two.mp4", pictures)
-    assert main(["prepare", str(video), "--out", str(tmp_path / "subject")]) == 0
+    assert main(["prepare", str(video), "--out", str(tmp_path / "subject"), "--i-have-consent"]) == 0
     said = capsys.readouterr().out
     assert "no avatar can be trained" in said and "report.html" in said and "Next:" not in said
     subject = Subject.open(tmp_path / "subject")

@@ -33,7 +33,7 @@ def imported(made: MadeFolder, tmp_path_factory: pytest.TempPathFactory) -> tupl
     """``ua3dtalk import`` of it, and every path that Python opened meanwhile."""
     out = tmp_path_factory.mktemp("imported") / "a subject"
     before = len(_opened)
-    assert main(["import", str(made.folder), "--out", str(out), "--json"]) == 0
+    assert main(["import", str(made.folder), "--out", str(out), "--json", "--i-have-consent"]) == 0
     return Subject.open(out), _opened[before:]
 
 

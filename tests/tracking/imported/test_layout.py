@@ -103,7 +103,7 @@ def test_a_spoiled_folder_is_one_sentence(
     spoil, sentence = SPOILED[name]
     spoil(spoiled)
     monkeypatch.chdir(tmp_path)
-    assert main(["import", spoiled.name, "--out", "a subject", "--quiet"]) == 2
+    assert main(["import", spoiled.name, "--out", "a subject", "--quiet", "--i-have-consent"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and sentence in err
     assert len(err.strip().splitlines()) == 1

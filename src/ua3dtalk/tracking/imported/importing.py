@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ua3dtalk.core.progress import Progress, Silent
+from ua3dtalk.subject.consent import Asker
 from ua3dtalk.subject.labels import read_emotion_csv
 from ua3dtalk.subject.store import SourceFacts, Subject
 from ua3dtalk.tracking.imported import stages
@@ -17,7 +18,9 @@ VERSION = 1
 """Raised when what an import makes of the same folder changes."""
 
 
-def import_folder(folder: Path, out: Path, config: PrepareConfig, progress: Progress | None = None) -> Subject:
+def import_folder(
+    folder: Path, out: Path, config: PrepareConfig, progress: Progress | None = None, ask: Asker | None = None
+) -> Subject:
     """Make a subject folder of a folder in the layout of TalkingGaussian, ER-NeRF and RAD-NeRF.
 
     Args:
@@ -25,6 +28,7 @@ def import_folder(folder: Path, out: Path, config: PrepareConfig, progress: Prog
         out: The subject folder; made if need be, gone on with if unfinished.
         config: Settings of ``prepare``; those of stages that are not run have no effect.
         progress: Where progress is shown.
+        ask: Whether the person agreed; not called where the subject remembers it. None records nothing.
 
     Returns:
         The finished subject; its ``speech`` stage comes later (``priors``).
@@ -57,4 +61,4 @@ def import_folder(folder: Path, out: Path, config: PrepareConfig, progress: Prog
             ("audio", stages.run_audio),
         )
     ]
-    return run_stages(out, source, plan)
+    return run_stages(out, source, plan, ask)
