@@ -43,8 +43,8 @@ def commands_page() -> str:
 
 `ua3dtalk COMMAND --help` says the same. Results go to standard output; progress and messages go to standard error, with
 colours only on a terminal. Exit codes: {DONE} done, {USAGE} bad usage or input (one sentence says what and what to do),
-{OURS} a fault of ours (`doctor`: something needed is missing), {STOPPED} stopped with Ctrl-C (the sentence says how to
-go on).
+{OURS} a fault of ours (`doctor`: something needed is missing; `verify`: no mark), {STOPPED} stopped with Ctrl-C (the
+sentence says how to go on).
 
 Every command takes:
 
@@ -150,7 +150,7 @@ def python_page() -> str:
 
 def _function(name: str, function: Any) -> str:
     signature = inspect.signature(function)
-    parts = [str(p).replace("'", "") if "Literal" not in str(p) else str(p) for p in signature.parameters.values()]
+    parts = [_parameter(p) for p in signature.parameters.values()]
     first_named = next(i for i, p in enumerate(signature.parameters.values()) if p.kind is p.KEYWORD_ONLY)
     parts.insert(first_named, "*")
     shown = f"ua3dtalk.{name}(\n" + "".join(f"    {part},\n" for part in parts) + f") -> {signature.return_annotation}"
@@ -167,6 +167,11 @@ def _function(name: str, function: Any) -> str:
             items = "\n".join(f"- `{e.split(': ', 1)[0]}`: {e.split(': ', 1)[1]}" for e in joined)
             text += f"\n{items}\n" if title == "Args" else f"\nRaises:\n\n{items}\n"
     return text
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+    return f"{parameter.name}: {parameter.annotation}{default}"
 
 
 if __name__ == "__main__":
