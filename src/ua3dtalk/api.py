@@ -143,6 +143,7 @@ def synthesize(
     min_confidence: float = 0.0,
     report: str | Path | None = None,
     exact: bool = False,
+    no_provenance: bool = False,
     device: str = "auto",
     quiet: bool = True,
 ) -> dict[str, Any]:
@@ -164,6 +165,7 @@ def synthesize(
         min_confidence: Calm the motion where confidence in the speech is below this, 0 (off) to 1.
         report: Also write what was done, and for every frame the error to expect and why, here, ``.json``.
         exact: Move the head by the whole ensembles, in place of the quicker students that were taught by them.
+        no_provenance: Leave out the mark that says the video was made by a machine; that is logged.
         device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
         quiet: False shows progress.
 
@@ -189,6 +191,7 @@ def synthesize(
         min_confidence=min_confidence,
         report=_path(report),
         exact=exact,
+        no_provenance=no_provenance,
         device=device,
     )
     return _done(command, quiet)

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from ua3dtalk.cli.main import main
+from ua3dtalk.media.marks import read_mark
 from ua3dtalk.media.ply import read_ply
 from ua3dtalk.media.video import VideoWriter
 from ua3dtalk.subject.actor.generate import VIDEO_NAME
@@ -63,6 +64,20 @@ def test_a_frame_is_exported(work: Path) -> None:
     assert main(["export", str(work / "avatar"), "--out", str(out), "--frame", "4", "--count", "2"]) == 0
     assert (work / "head_00005.ply").read_bytes() == out.read_bytes()
     assert np.abs(read_ply(work / "head_00004.ply").means - splats.means).max() > 0
+    assert read_mark(out).subject_sha256 == index["subject_sha256"]
+
+
+def test_verify_tells_marked_files_from_others(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mark that is left out is logged even where the command is to be quiet."""
+    out = work / "bare.ply"
+    assert main(["export", str(work / "avatar"), "--out", str(out), "--no-provenance", "--quiet"]) == 0
+    assert "--no-provenance" in capsys.readouterr().err
+    assert main(["verify", str(out)]) == 1
+    assert "says nothing about its making" in capsys.readouterr().out
+    assert main(["export", str(work / "avatar"), "--out", str(out)]) == 0
+    assert "--no-provenance" not in capsys.readouterr().err
+    assert main(["verify", str(out)]) == 0
+    assert "subject sha256" in capsys.readouterr().out
 
 
 def test_an_avatar_is_not_overwritten(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

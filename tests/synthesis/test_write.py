@@ -14,6 +14,7 @@ import pytest
 
 from ua3dtalk.avatar.familiarity import Familiarity
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.media.marks import read_mark
 from ua3dtalk.synthesis.drive import make_drive, read_speech
 from ua3dtalk.synthesis.options import SynthesisOptions
 from ua3dtalk.synthesis.write import DIGITAL_SOURCE_TYPE, Known, synthesize
@@ -98,6 +99,18 @@ def test_videos_say_that_they_are_generated(fakes: Any, tmp_path: Path) -> None:
             tags = container.metadata
         assert "AI-generated" in tags["comment"] and "AI-generated" in tags["title"]
         assert tags["digitalSourceType"] == DIGITAL_SOURCE_TYPE
+
+
+def test_the_mark_is_left_out_on_request_and_that_is_logged(
+    fakes: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = {"confidence": tmp_path / "heat.mp4", "report": tmp_path / "report.json"}
+    for marked in (True, False):
+        speak(fakes, tmp_path / "x.mp4", fakes.voice(0.2), marked=marked, **paths)
+        assert [read_mark(tmp_path / name).ai_generated for name in ("x.mp4", "heat.mp4")] == [marked] * 2
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert report["marked"] is report["settings"]["options"]["marked"] is marked
+        assert ("--no-provenance" in caplog.text and "x.mp4" in caplog.text) is not marked
 
 
 def test_heat_video_and_report(fakes: Any, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ class Export(Command):
     """Which frame of the subject, from 0."""
     count: int = 1
     """How many frames from there on, one file each: HEAD_00000.ply, HEAD_00001.ply, ..."""
+    no_provenance: bool = False
+    """Leave out the mark that says the splats were made by a machine; that is logged."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -41,8 +43,10 @@ class Export(Command):
         device = pick_device(self.device)
         from ua3dtalk.recipes.export import export_ply
 
-        files = export_ply(avatar, out, frame=self.frame, count=self.count, device=device)
+        marked = not self.no_provenance
+        files = export_ply(avatar, out, frame=self.frame, count=self.count, marked=marked, device=device)
         last = self.frame + self.count - 1
         one = f"Frame {self.frame} is in {out}."
         text = one if self.count == 1 else f"Frames {self.frame} to {last} are in {files[0]} to {files[-1].name}."
-        return Report(text, {"out": str(out), "frame": self.frame, "files": [str(path) for path in files]})
+        values = {"out": str(out), "frame": self.frame, "files": [str(path) for path in files], "marked": marked}
+        return Report(text, values)

@@ -50,6 +50,8 @@ class Synthesize(Command):
     """Also write what was done, and for every frame the error to expect, what to trust least, and why."""
     exact: bool = False
     """Move the head by the whole ensembles, in place of the quicker students that were taught by them."""
+    no_provenance: bool = False
+    """Leave out the mark that says the video was made by a machine; that is logged."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -72,6 +74,7 @@ class Synthesize(Command):
             report=output_file(self.report, ".json", "--report") if self.report else None,
             pose=self.pose,
             blink=self.blink,
+            marked=not self.no_provenance,
         )
         from ua3dtalk.core.device import pick_device
 

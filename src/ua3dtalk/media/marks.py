@@ -15,6 +15,8 @@ SAYS_SO = "ai-generated"
 """What a mark contains, in any case of its letters."""
 SUBJECT = "subject sha256 "
 """What the hash of the video stands behind, that the subject was learnt from."""
+UNMARKED = "--no-provenance: {} does not say that it was made by a machine. Say so yourself wherever you show it."
+"""What is logged where the mark is left out."""
 _HEADER_BYTES = 65_536
 _CURE = "Give a video or a .ply file."
 _TAGS = ("title", "comment", "description", "digitalsourcetype", "synopsis", "copyright")

@@ -10,7 +10,8 @@ import torch
 
 from ua3dtalk.avatar.storage import load_avatar, read_index
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.media.marks import mark_text
+from ua3dtalk.core.progress import log
+from ua3dtalk.media.marks import UNMARKED, mark_text
 from ua3dtalk.media.ply import PlySplats, write_ply
 from ua3dtalk.recipes.evaluate import protocol_rows
 from ua3dtalk.render.select import make_rasterizer
@@ -19,7 +20,13 @@ from ua3dtalk.subject.store import Subject
 
 
 def export_ply(
-    avatar: Path, out: Path, *, frame: int = 0, count: int = 1, device: torch.device | None = None
+    avatar: Path,
+    out: Path,
+    *,
+    frame: int = 0,
+    count: int = 1,
+    marked: bool = True,
+    device: torch.device | None = None,
 ) -> list[Path]:
     """Write face and mouth of frames of the subject's video, moved, in the head frame (metres).
 
@@ -28,6 +35,7 @@ def export_ply(
         out: PLY to write; the frame's number is added to the name where there are several (``head_00025.ply``).
         frame: First frame of the subject whose expression is taken.
         count: How many frames, one PLY each: there is no standard format for splats that move.
+        marked: Whether the files say that they were made by a machine; it is logged where they do not.
         device: Where to compute; None is the CPU.
 
     Returns:
@@ -44,8 +52,11 @@ def export_ply(
     loaded = load_avatar(avatar, make_rasterizer(target), target)
     track, _ = protocol_rows(subject, avatar / "priors.safetensors")["expression"]
     numbered = [(i, out if count == 1 else out.with_stem(f"{out.stem}_{i:05d}")) for i in range(frame, frame + count)]
+    if not marked:
+        log.warning("%s", UNMARKED.format(out))
+    comment = mark_text(index["subject_sha256"]) if marked else ""
     for i, path in numbered:
-        write_ply(path, _stored(loaded.splats(track.frame(i))), mark_text(index["subject_sha256"]))
+        write_ply(path, _stored(loaded.splats(track.frame(i))), comment)
     return [path for _, path in numbered]
 
 

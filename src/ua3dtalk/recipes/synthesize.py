@@ -43,7 +43,8 @@ def synthesize_video(
         progress: Where to report.
 
     Returns:
-        Frames, lengths of picture and sound in seconds, the error to expect where it was asked for, and the back-end.
+        Frames, lengths of picture and sound in seconds, the error to expect where it was asked for, the back-end, and
+        whether the video says that it was made by a machine.
 
     Raises:
         UserError: bad input, or an avatar of another speech encoder; nothing half-written stays.
@@ -75,4 +76,5 @@ def synthesize_video(
         "audio_s": result.audio_s,
         **({} if result.expected_error is None else {"expected_error": round(result.expected_error, 4)}),
         "backend": loaded.rasterizer.name,
+        "marked": options.marked,
     }

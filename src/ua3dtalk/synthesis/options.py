@@ -43,6 +43,8 @@ class SynthesisOptions:
     """``source`` (the subject's own movement, to and fro), ``still``, or a path of an ``.npz`` with ``viewmats``."""
     blink: str = "source"
     """``source`` (the subject's own), ``generated`` (every 2–5 s) or ``none``."""
+    marked: bool = True
+    """Whether what is written says that it was made by a machine; it is logged where it does not."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.intensity) and 0 <= self.intensity <= 1):

@@ -58,6 +58,7 @@ def run_report(
     return {
         "schema": REPORT_SCHEMA,
         "ai_generated": AI_GENERATED,
+        "marked": options.marked,
         "frames": len(drive),
         "fps": FPS,
         "video_s": len(drive) / FPS,

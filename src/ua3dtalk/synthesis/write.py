@@ -15,9 +15,9 @@ from ua3dtalk.avatar.familiarity import Familiarity
 from ua3dtalk.avatar.forecast import FrameForecast
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import write_json
-from ua3dtalk.core.progress import Progress, Silent
+from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
-from ua3dtalk.media.marks import mark_text
+from ua3dtalk.media.marks import UNMARKED, mark_text
 from ua3dtalk.media.video import VideoWriter
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.synthesis.doubts import Doubts, calmer, find_doubts
@@ -103,12 +103,15 @@ def synthesize(
     if doubts is not None and options.min_confidence > 0:
         drive = calmer(drive, doubts, known.familiarity, options.min_confidence)
     forecasts: list[FrameForecast | None] = []
+    if not options.marked:
+        log.warning("%s", UNMARKED.format(out))
     with ExitStack() as stack:
         size, whom = (avatar.width, avatar.height), known.subject_sha256
-        video = stack.enter_context(VideoWriter(out, FPS, size, samples, SAMPLE_RATE_HZ, video_tags(whom)))
+        tags = video_tags(whom) if options.marked else {}
+        video = stack.enter_context(VideoWriter(out, FPS, size, samples, SAMPLE_RATE_HZ, tags))
         heat: VideoWriter | None = None
         if options.confidence is not None:
-            tags = video_tags(whom, "talking avatar, map of expected errors")
+            tags = video_tags(whom, "talking avatar, map of expected errors") if options.marked else {}
             large = heat_size(*size, options.side_by_side)
             heat = stack.enter_context(VideoWriter(options.confidence, FPS, large, samples, SAMPLE_RATE_HZ, tags))
         task = stack.enter_context((progress or Silent()).task("synthesize", len(drive)))
