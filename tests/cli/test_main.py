@@ -7,10 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 
 import ua3dtalk
 from ua3dtalk.cli.command import Command, Report
@@ -176,6 +180,11 @@ class Raise(Command):
         (UserError("x is bad.", "Use y."), 2, "ua3dtalk: x is bad. Use y.\n"),
         (KeyboardInterrupt(), 130, "ua3dtalk: stopped. Go on with --resume.\n"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "ua3dtalk: the disk is full."),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 2, "ua3dtalk: the disk quota is used up."),
+        (OSError(errno.EFBIG, "File too large", "a.mp4"), 2, "ua3dtalk: the file may not grow any larger (a.mp4)."),
+        (OSError(errno.EIO, "Input/output error", "a"), 2, "ua3dtalk: the disk cannot be read or written (a)."),
+        (OSError(errno.EROFS, "Read-only file system", "a"), 2, "ua3dtalk: the file system is read-only (a)."),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 2, "ua3dtalk: there is not enough memory."),
         (PermissionError(errno.EACCES, "denied", "a/b"), 2, "ua3dtalk: permission denied (a/b)."),
         (ZeroDivisionError("[red]"), 1, "ua3dtalk: unexpected ZeroDivisionError: [red]. This is a fault of ours"),
         (OSError("odd"), 1, "ua3dtalk: unexpected OSError: odd."),
@@ -189,6 +198,25 @@ def test_errors_become_a_sentence_and_a_code(
     assert out == ""
     assert err.startswith(sentence)
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "greedy",
+    [
+        lambda: bytearray(1 << 60),
+        lambda: np.empty(1 << 60, np.uint8),
+        lambda: torch.empty(1 << 60, dtype=torch.uint8),
+        lambda: cv2.resize(np.zeros((1, 1), np.uint8), (1 << 30, 1 << 30)),
+    ],
+    ids=["Python", "NumPy", "PyTorch", "OpenCV"],
+)
+def test_too_little_memory_is_a_sentence(greedy: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> None:
+    """The libraries' own errors, of four types."""
+    with pytest.raises(Exception) as raised:
+        greedy()
+    assert run(Raise(error=raised.value, quiet=True)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("ua3dtalk: there is not enough memory. Close other programs") and len(said.splitlines()) == 1
 
 
 def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:

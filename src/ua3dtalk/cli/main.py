@@ -58,12 +58,18 @@ Commands = Union[  # noqa: UP007 - built at run time, where `|` does not take An
     Annotated[Doctor, subcommand("doctor")],
 ]
 
+_NO_MEMORY = ("there is not enough memory", "Close other programs, choose a smaller size, or a shorter piece.")
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Insufficient memory", "can't start new thread")
+"""What PyTorch, OpenCV and Python's threads say in errors of other types."""
 _SYSTEM_ERRORS = {
     errno.ENOSPC: ("the disk is full", "Make room and run the same command again."),
+    errno.EFBIG: ("the file may not grow any larger", "Raise the limit on the size of files, or choose another disk."),
+    errno.EIO: ("the disk cannot be read or written", "Check the disk; what was written whole is kept."),
+    errno.ENOMEM: _NO_MEMORY,
     errno.EDQUOT: ("the disk quota is used up", "Make room and run the same command again."),
     errno.EACCES: ("permission denied", "Choose another place or change the permissions."),
     errno.EPERM: ("permission denied", "Choose another place or change the permissions."),
-    errno.EROFS: ("the file system is read-only", "Choose another place."),
+    errno.EROFS: ("the file system is read-only", "Choose another place to write to."),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter one."),
 }
 
@@ -111,6 +117,8 @@ def run(command: Command) -> int:
             return _fail(console, f"{what}{f' ({error.filename})' if error.filename else ''}. {cure}", USAGE)
         return _unexpected(console, command, error)
     except Exception as error:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+            return _fail(console, ". ".join(_NO_MEMORY), USAGE)
         return _unexpected(console, command, error)
     sys.stdout.write((json.dumps(dict(report.values)) if command.json else report.text) + "\n")
     return DONE if report.ready else OURS
