@@ -24,13 +24,13 @@ class Ablate(Command):
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the avatars, their reports, and ablations.md, .txt and .json."""
     rows: Annotated[str | None, arg(metavar="A,B,..")] = None
-    """Rows by name, e.g. baseline,+P,+P+E,+P+E+U,ours; None is all of them."""
+    """Rows by name, e.g. baseline,+P,+P+E,+P+E+U,ours; all of them if not given."""
     seeds: int = 2
     """Trainings per row."""
     preset: Literal["quick", "standard"] = "quick"
     """What the rows are changes of."""
-    max_steps: int | None = None
-    """Stop each training after this many steps in all; None takes the preset's."""
+    max_steps: Annotated[int | None, arg(metavar="STEPS")] = None
+    """Stop each training after this many steps in all; the preset's number if not given."""
     set: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="FIELD=VALUE")] = ()
     """A setting of the preset to change for all rows, e.g. init.face_count=3000; may be repeated."""
     workers: int = 2

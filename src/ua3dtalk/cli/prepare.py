@@ -28,8 +28,8 @@ class Prepare(Command):
     """Largest side of the prepared frames in pixels; smaller videos keep their size."""
     start_s: float = 0.0
     """Where to begin in the video, in seconds."""
-    max_seconds: float | None = None
-    """How much of the video to use, in seconds; None takes all of it."""
+    max_seconds: Annotated[float | None, arg(metavar="SECONDS")] = None
+    """How much of the video to use; all of it if not given."""
     labels: Annotated[Path | None, arg(metavar="CSV")] = None
     """Table of emotions in the video: start_s, end_s, label, intensity."""
     face_model: Annotated[Path | None, arg(metavar="PATH")] = None

@@ -26,7 +26,7 @@ class Synthesize(Command):
     out: Annotated[Path, arg(metavar="OUT.mp4")]
     """The video to write."""
     emotion: str = "auto"
-    """auto (from the voice), or a label that the subject's video was prepared with, such as happy; neutral always."""
+    """auto (from the voice), neutral, or a label that the subject's video was prepared with, such as happy."""
     intensity: float = 1.0
     """How strong the emotion is, from 0 to 1; with --emotion-from a factor."""
     timeline: Annotated[Path | None, arg(metavar="FILE")] = None

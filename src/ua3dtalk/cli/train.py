@@ -28,8 +28,8 @@ class Train(Command):
     """quick: minutes on two cores; standard: better, an hour or more; paper: the published schedule, for a GPU."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
-    max_steps: int | None = None
-    """Stop after this many steps in all; None takes the preset's."""
+    max_steps: Annotated[int | None, arg(metavar="STEPS")] = None
+    """Stop after this many steps in all; the preset's number if not given."""
     seed: int = 0
     """Seed of everything random: the same seed gives the same avatar on a CPU."""
     resume: bool = False
