@@ -16,6 +16,8 @@ from ua3dtalk.core.errors import UserError
 from ua3dtalk.viewer.speech import MAX_UPLOAD_BYTES
 
 _POLICY_VIOLATION = 1008
+_MOST_AT_ONCE = 2
+"""So many uploads of the largest size are kept in memory at once, whoever sends them."""
 
 
 def is_loopback(host: str) -> bool:
@@ -100,6 +102,10 @@ def _limit_uploads(sockets: Any, gui: Any, refuse: Callable[[int, str], None]) -
     def limited_start(client_id: int, message: messages.FileTransferStartUpload) -> None:
         if not 0 <= message.size_bytes <= MAX_UPLOAD_BYTES or message.part_count > MAX_UPLOAD_BYTES // 1024:
             refuse(client_id, f"Files of up to {MAX_UPLOAD_BYTES // 2**20} MiB can be sent.")
+            return
+        coming = sum(state["total_bytes"] for state in gui._current_file_upload_states.values())
+        if coming + message.size_bytes > _MOST_AT_ONCE * MAX_UPLOAD_BYTES:
+            refuse(client_id, "Other recordings are being sent: try again when they are there.")
             return
         start(client_id, message)
 
