@@ -1,28 +1,33 @@
-"""Every stage, killed, starved of disk and memory, and run again: is anything lost, or taken for good that is not?
+"""Every stage, killed, starved of disk and memory, denied its files, and run again: is anything lost or spoilt?
 
-    python benchmarks/faults.py [--kills 200] [--starved 60] [--seed 0] [--json]
+    python benchmarks/faults.py [--kills 200] [--starved 48] [--seed 0] [--json]
 
-A small embedded actor goes through every stage undisturbed, twice: what differs between the two runs (speeds) is not
-compared. Then each stage is killed (SIGKILL, SIGTERM) at random moments, begun again, killed again, until it ends by
-itself; and it is run with a limit on the size of files (the system refuses to write on, as a full disk does) or on
-memory. After each fault every file that counts as finished must equal the undisturbed one, and so must all at the end;
+A small embedded actor goes through every command undisturbed, twice: what differs between the two runs (speeds) is not
+compared. Then each command is killed (SIGKILL, SIGTERM) at random moments, begun again, killed again, until it ends by
+itself. And it is starved, in four ways: files may not grow beyond a size; memory is limited; from a random moment on
+the system answers every write with "no space left", or every read with "input/output error" (a filter of system calls:
+Linux). After each fault every file that counts as finished must equal the undisturbed one, and so must all at the end;
 and nothing but the stage's own output may have changed.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import errno
 import hashlib
 import importlib
 import json
 import os
 import pkgutil
+import platform
 import random
 import resource
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections import Counter
@@ -36,13 +41,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "OMP_WAIT_POLIC
 import soundfile
 
 import ua3dtalk
-from ua3dtalk.core.errors import UserError
-from ua3dtalk.recipes.evaluate import evaluate_avatar
-from ua3dtalk.recipes.export import export_ply
-from ua3dtalk.recipes.prepare import prepare_subject
-from ua3dtalk.recipes.presets import preset
-from ua3dtalk.recipes.synthesize import synthesize_video
-from ua3dtalk.recipes.train import train_avatar
+from ua3dtalk.cli.main import main as command
 from ua3dtalk.subject.actor.config import ActorConfig, Cue
 from ua3dtalk.subject.actor.generate import VIDEO_NAME, generate_actor, synthesize_voice
 from ua3dtalk.training.loop import STATE_FILE
@@ -50,41 +49,69 @@ from ua3dtalk.training.loop import STATE_FILE
 STEPS = 12
 MOVING = {"subject.json", STATE_FILE}
 """Files that say how far a stage has come: they differ until it ends."""
-DONE, REFUSED, CRASHED = 0, 2, 1
+DONE, UNEXPECTED, REFUSED = 0, 1, 2
+ENDS = {DONE: "not noticed", UNEXPECTED: "unexpected", REFUSED: "a sentence"}
+STARVED = ("file size", "memory", "full disk", "read error")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: what it reads is in the same folder."""
+    """One command: what it reads is in the same folder."""
 
     name: str
-    run: Callable[[Path], object]
+    arguments: Callable[[Path], list[str]]
     out: str
     reads: tuple[str, ...]
     marker: str
     """The file that says that the output counts; files of ``prepare`` count stage by stage."""
 
+    def run(self, work: Path) -> int:
+        """Its exit code."""
+        return command([*self.arguments(work), "--quiet"])
+
 
 STAGES = (
-    Stage("prepare", lambda w: prepare_subject(w / "actor" / VIDEO_NAME, w / "subject"), "subject", ("actor",), ""),
+    Stage(
+        "prepare",
+        lambda w: ["prepare", f"{w}/actor/{VIDEO_NAME}", "--out", f"{w}/subject", "--i-have-consent"],
+        "subject",
+        ("actor",),
+        "",
+    ),
+    Stage(
+        "priors",
+        lambda w: [
+            *("priors", "train-content", f"a={w}/subject", f"b={w}/subject", f"c={w}/subject"),
+            *("--out", f"{w}/prior/content.safetensors"),
+        ],
+        "prior",
+        ("subject",),
+        "content.safetensors",
+    ),
     Stage(
         "train",
-        lambda w: train_avatar(w / "subject", w / "avatar", preset("quick", max_steps=STEPS), resume=True),
+        lambda w: ["train", f"{w}/subject", "--out", f"{w}/avatar", "--max-steps", str(STEPS), "--resume"],
         "avatar",
         ("subject",),
         "avatar.json",
     ),
     Stage(
         "synthesize",
-        lambda w: synthesize_video(w / "avatar", w / "speech.wav", w / "talk" / "out.mp4"),
+        lambda w: ["synthesize", f"{w}/avatar", "--audio", f"{w}/speech.wav", "--out", f"{w}/talk/out.mp4"],
         "talk",
         ("avatar", "speech.wav"),
         "out.mp4",
     ),
-    Stage("evaluate", lambda w: evaluate_avatar(w / "avatar", w / "report"), "report", ("avatar", "subject"), "never"),
+    Stage(
+        "evaluate",
+        lambda w: ["evaluate", f"{w}/avatar", "--out", f"{w}/report"],
+        "report",
+        ("avatar", "subject"),
+        "never",
+    ),
     Stage(
         "export",
-        lambda w: export_ply(w / "avatar", w / "ply" / "head.ply"),
+        lambda w: ["export", f"{w}/avatar", "--out", f"{w}/ply/head.ply"],
         "ply",
         ("avatar", "subject"),
         "head.ply",
@@ -101,37 +128,76 @@ class Count:
     chains: int = 0
     faults: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    spent: float = 0.0
     not_compared: list[str] = field(default_factory=list)
 
 
-def make_world(work: Path) -> None:
+def make_world(work: Path) -> int:
     """The actor and new speech."""
     plan = (Cue(label="neutral", intensity=0.0, seconds=4.0), Cue(label="happy", intensity=1.0, seconds=4.0))
     generate_actor(work / "actor", ActorConfig(size=128, plan=plan))
     soundfile.write(work / "speech.wav", synthesize_voice("happy", 1.0, 1.2).audio, 16000)
+    return DONE
 
 
-def start(task: Callable[[], object], log: Path, limits: dict[int, int] | None = None) -> int:
-    """Run in a child; its number. The child leaves with 0 done, 2 refused with a sentence, 1 anything else."""
+# --- a system that refuses -------------------------------------------------------------------------------------------
+
+CALLS = {
+    "x86_64": {"seccomp": 317, "read error": (0, 17, 19, 295), "full disk": (1, 18, 20, 40, 285, 326)},
+    "aarch64": {"seccomp": 277, "read error": (63, 67, 65, 69), "full disk": (64, 68, 66, 71, 47, 285)},
+}
+"""Numbers of read, pread64, readv, preadv; and of write, pwrite64, writev, sendfile, fallocate, copy_file_range."""
+REASONS = {"read error": errno.EIO, "full disk": errno.ENOSPC}
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (("code", ctypes.c_ushort), ("yes", ctypes.c_ubyte), ("no", ctypes.c_ubyte), ("value", ctypes.c_uint32))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.POINTER(_Instruction)))
+
+
+def break_system(kind: str) -> None:
+    """From now on, until this process ends, such system calls fail, except on standard input, output and errors.
+
+    A filter of system calls (seccomp, man 2 seccomp) for all threads; it reaches what libraries in C and Rust read and
+    write, which no wrapper of ``open`` does. ``sendfile`` and its like have their target first, as writes do.
+
+    Raises:
+        OSError: the system has no such filters.
+    """
+    calls = CALLS[platform.machine()]
+    load, equal, at_least, answer, allow = 0x20, 0x15, 0x35, 0x06, 0x7FFF0000
+    numbers = calls[kind]
+    code = [(load, 0, 0, 0)]
+    code += [(equal, len(numbers) - i, 0, number) for i, number in enumerate(numbers)]
+    code += [(answer, 0, 0, allow), (load, 0, 0, 16), (at_least, 0, 1, 3)]
+    code += [(answer, 0, 0, 0x00050000 | REASONS[kind]), (answer, 0, 0, allow)]
+    program = _Program(len(code), (_Instruction * len(code))(*(_Instruction(*line) for line in code)))
+    system = ctypes.CDLL(None, use_errno=True)
+    no_new_privileges, set_filter, all_threads = 38, 1, 1
+    if system.prctl(no_new_privileges, 1, 0, 0, 0) or system.syscall(
+        calls["seccomp"], set_filter, all_threads, ctypes.byref(program)
+    ):
+        raise OSError(ctypes.get_errno(), "no filter of system calls")
+
+
+def start(task: Callable[[], int], log: Path, before: Callable[[], object] = lambda: None) -> int:
+    """Run in a child; its number. The child leaves with the exit code of the command, 1 where it raises."""
     child = os.fork()
     if child:
         return child
-    code = CRASHED
-    with log.open("w") as out:
-        os.dup2(out.fileno(), 1)
-        os.dup2(out.fileno(), 2)
-        try:
-            for kind, limit in (limits or {}).items():
-                resource.setrlimit(kind, (limit, limit))
-            task()
-            code = DONE
-        except UserError as error:
-            out.write(f"refused: {error}\n")
-            code = REFUSED
-        except BaseException:
-            out.write(traceback.format_exc())
-        out.flush()
-        os._exit(code)
+    code = UNEXPECTED
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for standard in (1, 2):
+        os.dup2(out, standard)
+    try:
+        before()
+        code = task()
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    os._exit(code)
 
 
 def wait(child: int, until: float | None = None) -> int | None:
@@ -164,8 +230,6 @@ def lay_out(stage: Stage, reference: Path, work: Path) -> dict[str, str]:
         else:
             shutil.copyfile(reference / name, work / name)
         before |= digests(work / name)
-    if stage.name == "train":  # it fits the priors of the subject first
-        (work / "subject" / "priors.safetensors").unlink()
     return before
 
 
@@ -193,9 +257,13 @@ class Trial:
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.work, self.reference = root, root / "work", root / "reference"
         self.log = root / "log.txt"
+        self.temporary = root / "temporary"
+        self.temporary.mkdir()
+        tempfile.tempdir = str(self.temporary)  # of all children, so that what they leave there is counted
         self.random = random.Random(seed)
         self.counts = {stage.name: Count() for stage in STAGES}
         self.want: dict[str, dict[str, str]] = {}
+        self.surprises: Counter[str] = Counter()
 
     def undisturbed(self) -> None:
         """Every stage twice: the reference, and what differs by itself."""
@@ -205,7 +273,7 @@ class Trial:
         for stage in STAGES:
             runs = []
             for _ in range(2):
-                lay_out(stage, self.reference, self.work) if stage.name != "train" else self._lay_train(stage)
+                lay_out(stage, self.reference, self.work)
                 began = time.monotonic()
                 if wait(start(lambda: stage.run(self.work), self.log)) != DONE:  # noqa: B023
                     sys.exit(f"{stage.name} fails undisturbed:\n{self.log.read_text()}")
@@ -215,88 +283,106 @@ class Trial:
             self.counts[stage.name].not_compared = differ
             self.want[stage.name] = runs[1]
             shutil.copytree(self.work / stage.out, self.reference / stage.out)
-            if stage.name == "train":
-                shutil.copyfile(
-                    self.work / "subject" / "priors.safetensors", self.reference / "subject" / "priors.safetensors"
-                )
             sys.stderr.write(f"{stage.name}: {self.counts[stage.name].seconds:.1f} s, not compared: {differ}\n")
 
-    def _lay_train(self, stage: Stage) -> None:
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir()
-        shutil.copytree(self.reference / "subject", self.work / "subject")
+    def next_stage(self, chosen: list[Stage], kills: int) -> Stage:
+        """Half of the kills are shared evenly; the others go to who has had the least time: cheap stages get more."""
+        poor = [s for s in chosen if sum(self.counts[s.name].kills.values()) < kills / 2 / len(chosen)]
+        return min(poor or chosen, key=lambda stage: self.counts[stage.name].spent)
 
     def kill_chain(self, stage: Stage, at_most: int) -> None:
         """Begin a stage, kill it, begin again, until it ends; then look."""
         count = self.counts[stage.name]
         before = lay_out(stage, self.reference, self.work)
-        killed = 0
+        killed, began = 0, time.monotonic()
         while True:
             child = start(lambda: stage.run(self.work), self.log)
             limit = self.random.uniform(0.02, 0.8) * count.seconds
             status = wait(child, time.monotonic() + limit if killed < at_most else None)
-            if status is None:
-                how = self.random.choice((signal.SIGKILL, signal.SIGTERM))
-                os.kill(child, how)
-                wait(child)
-                killed += 1
-                count.kills[how.name] += 1
-                bad = compare(stage, self.work, self.want[stage.name], counted(stage, self.work), count.not_compared)
-                self.note(count, stage, [f"counts as finished but differs after {how.name}: {name}" for name in bad])
-                continue
-            break
+            if status is not None:
+                break
+            how = self.random.choice((signal.SIGKILL, signal.SIGTERM))
+            os.kill(child, how)
+            wait(child)
+            killed += 1
+            count.kills[how.name] += 1
+            self.look(stage, f"after {how.name}")
         count.chains += 1
         self.finish(stage, status, before, "killed")
+        count.spent += time.monotonic() - began
 
     def starve(self, stage: Stage, kind: str) -> None:
-        """Run with too little disk or memory, then again with enough."""
+        """Run with too little of something, or from a random moment on without it; then again with enough."""
         count = self.counts[stage.name]
         before = lay_out(stage, self.reference, self.work)
-        if kind == "disk":
+        status = wait(start(lambda: stage.run(self.work), self.log, self.trouble(stage, kind)))
+        count.ends[f"{kind}: {ENDS.get(status or 0, f'died ({status})')}"] += 1
+        if status != DONE:
+            last = self.log.read_text(errors="replace").strip().splitlines()[-1:] or [""]
+            self.surprises[f"{kind}, {ENDS.get(status or 0, status)}: {stage.name}: {last[0][:240]}"] += 1
+        self.look(stage, f"after trouble with {kind}")
+        self.finish(stage, wait(start(lambda: stage.run(self.work), self.log)), before, f"in trouble with {kind}")
+
+    def trouble(self, stage: Stage, kind: str) -> Callable[[], object]:
+        """What a child does to itself before it runs the stage."""
+        if kind in REASONS:
+            delay = self.random.uniform(0, 0.9) * self.counts[stage.name].seconds
+            timer = threading.Timer(delay, break_system, (kind,))
+            timer.daemon = True
+            return timer.start
+        if kind == "file size":
             largest = max(p.stat().st_size for p in (self.reference / stage.out).rglob("*") if p.is_file())
-            limits = {resource.RLIMIT_FSIZE: int(self.random.uniform(0, 1) ** 3 * largest)}
+            what, limit = resource.RLIMIT_FSIZE, int(self.random.uniform(0, 1) ** 3 * largest)
         else:
             held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-            limits = {resource.RLIMIT_AS: held + int(self.random.uniform(10, 400) * 2**20)}
-        status = wait(start(lambda: stage.run(self.work), self.log, limits))
-        count.ends[f"{kind}: {status}"] += 1
-        if status == CRASHED:
-            last = self.log.read_text().strip().splitlines()[-1:] or [""]
-            count.ends[f"{kind}: {last[0][:110]}"] += 1
+            what, limit = resource.RLIMIT_AS, held + int(self.random.uniform(10, 400) * 2**20)
+        return lambda: resource.setrlimit(what, (limit, limit))
+
+    def look(self, stage: Stage, when: str) -> None:
+        """What counts as finished must be as undisturbed."""
+        count = self.counts[stage.name]
         bad = compare(stage, self.work, self.want[stage.name], counted(stage, self.work), count.not_compared)
-        self.note(count, stage, [f"counts as finished but differs, starved of {kind}: {name}" for name in bad])
-        self.finish(stage, wait(start(lambda: stage.run(self.work), self.log)), before, f"starved of {kind}")
+        self.note(stage, [f"counts as finished but differs {when}: {name}" for name in bad])
 
     def finish(self, stage: Stage, status: int | None, before: dict[str, str], what: str) -> None:
         """The stage has ended by itself: all must be as undisturbed, and what it read untouched."""
         count = self.counts[stage.name]
         if status != DONE:
-            self.note(count, stage, [f"ends with {status} after being {what}: {self.log.read_text()[-300:]}"])
+            self.note(stage, [f"ends with {status} after being {what}: {self.log.read_text()[-300:]}"])
             return
         want = self.want[stage.name]
         bad = compare(stage, self.work, want, sorted(want), count.not_compared)
-        self.note(count, stage, [f"differs at the end, {what}: {name}" for name in bad])
+        self.note(stage, [f"differs at the end, {what}: {name}" for name in bad])
         extra = sorted(set(digests(self.work / stage.out)) - set(want))
-        self.note(count, stage, [f"is more at the end, {what}: {name}" for name in extra])
+        self.note(stage, [f"is more at the end, {what}: {name}" for name in extra])
         after = {name: value for read in stage.reads for name, value in digests(self.work / read).items()}
-        touched = sorted(n for n in before | after if before.get(n) != after.get(n) and n not in PRIORS_OF_TRAIN)
-        self.note(count, stage, [f"touched, {what}: {name}" for name in touched])
-        hidden = [p for p in self.work.rglob(".*") if p.exists()]
-        count.ends["left-over temporary files"] += len(hidden)
+        mine = PRIORS_OF_TRAIN if stage.name == "train" else set()
+        touched = sorted(n for n in before | after if before.get(n) != after.get(n) and n not in mine)
+        self.note(stage, [f"touched, {what}: {name}" for name in touched])
+        count.ends["left-over temporary files"] += sum(1 for p in self.work.rglob(".*") if p.is_file())
         strangers = {p.name for p in self.work.iterdir()} - {stage.out, *stage.reads}
-        self.note(count, stage, [f"new beside the output, {what}: {name}" for name in sorted(strangers)])
+        self.note(stage, [f"new beside the output, {what}: {name}" for name in sorted(strangers)])
 
-    def note(self, count: Count, stage: Stage, faults: list[str]) -> None:
+    def note(self, stage: Stage, faults: list[str]) -> None:
+        """Keep and say them."""
         for fault in faults:
             sys.stderr.write(f"FAULT {stage.name}: {fault}\n")
-        count.faults += faults
+        self.counts[stage.name].faults += faults
+
+    @property
+    def kills(self) -> int:
+        """Over all stages."""
+        return sum(sum(count.kills.values()) for count in self.counts.values())
 
     def result(self) -> dict[str, Any]:
         """Sums, and each stage by itself."""
-        kills = sum(sum(count.kills.values()) for count in self.counts.values())
+        by_kind: Counter[str] = Counter()
+        for count in self.counts.values():
+            by_kind.update({name: found for name, found in count.ends.items() if ":" in name})
         return {
-            "kills": kills,
+            "kills": self.kills,
             "faults": sum(len(count.faults) for count in self.counts.values()),
+            "starved": dict(sorted(by_kind.items())),
             "stages": {
                 name: {
                     "seconds_undisturbed": round(count.seconds, 1),
@@ -308,6 +394,8 @@ class Trial:
                 }
                 for name, count in self.counts.items()
             },
+            "left_in_the_temporary_folder": sum(1 for _ in self.temporary.iterdir()),
+            "last_words": dict(self.surprises.most_common()),
         }
 
 
@@ -319,25 +407,24 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--starved", type=int, default=60)
+    parser.add_argument("--starved", type=int, default=48)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stages", nargs="+", default=[stage.name for stage in STAGES])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     for module in pkgutil.walk_packages(ua3dtalk.__path__, "ua3dtalk."):  # children begin with everything loaded
-        if not module.name.startswith(("ua3dtalk.viewer", "ua3dtalk.cli.main")):
+        if not module.name.startswith(("ua3dtalk.viewer", "ua3dtalk.cli")):
             importlib.import_module(module.name)
     with tempfile.TemporaryDirectory(prefix="ua3dtalk-faults-") as folder:
         trial = Trial(Path(folder), options.seed)
         trial.undisturbed()
         chosen = [stage for stage in STAGES if stage.name in options.stages]
-        turn = 0
-        while trial.result()["kills"] < options.kills:
-            trial.kill_chain(chosen[turn % len(chosen)], at_most=5)
-            turn += 1
-            sys.stderr.write(f"kills so far: {trial.result()['kills']}, faults: {trial.result()['faults']}\n")
+        while trial.kills < options.kills:
+            trial.kill_chain(trial.next_stage(chosen, options.kills), at_most=8)
+            sys.stderr.write(f"kills so far: {trial.kills}, faults: {trial.result()['faults']}\n")
         for turn in range(options.starved):
-            trial.starve(chosen[turn % len(chosen)], ("disk", "memory")[turn // len(chosen) % 2])
+            trial.starve(chosen[turn % len(chosen)], STARVED[turn // len(chosen) % len(STARVED)])
+            sys.stderr.write(f"starved so far: {turn + 1}, faults: {trial.result()['faults']}\n")
         result = trial.result()
     print(json.dumps(result) if options.json else json.dumps(result, indent=1))
     sys.exit(1 if result["faults"] else 0)

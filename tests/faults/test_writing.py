@@ -5,12 +5,16 @@ of the product, is ``benchmarks/faults.py``.
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
+import platform
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -66,6 +70,18 @@ WRITERS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = 
     "a.ply": (write_splats, read_ply),
     "frames": (write_folder, whole_folder),
 }
+
+
+@pytest.fixture(scope="module")
+def faults(root: Path) -> ModuleType:
+    if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
+        pytest.skip("filters of system calls are Linux's")
+    spec = importlib.util.spec_from_file_location("benchmark_faults", root / "benchmarks" / "faults.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def in_child(task: Callable[[], None]) -> int:
@@ -140,3 +156,37 @@ def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
 
     child = in_child(limited)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+@pytest.mark.parametrize("name", list(WRITERS))
+def test_the_disk_is_full(name: str, faults: ModuleType, tmp_path: Path) -> None:
+    """Every write is answered with ENOSPC, those of libraries in C and Rust too."""
+    write, read = WRITERS[name]
+    path = tmp_path / name
+    write(path)
+
+    def full() -> None:
+        faults.break_system("full disk")
+        write(path)
+
+    child = in_child(full)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert os.listdir(tmp_path) == [name]
+    read(path)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.flac", "a.mp4", "a.ply"])  # tensors are mapped into memory, not read
+def test_the_disk_cannot_be_read(name: str, faults: ModuleType, tmp_path: Path) -> None:
+    """Every read is answered with EIO: an error of the user's or the system's, nothing else, and the file stays."""
+    write, read = WRITERS[name]
+    path = tmp_path / name
+    write(path)
+    before = path.read_bytes()
+
+    def broken() -> None:
+        faults.break_system("read error")
+        read(path)
+
+    child = in_child(broken)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert path.read_bytes() == before
