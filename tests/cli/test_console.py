@@ -9,7 +9,7 @@ from rich.console import Console
 from ua3dtalk.cli.console import RichProgress, make_progress
 from ua3dtalk.cli.results import grid, table
 from ua3dtalk.core.progress import Silent
-from ua3dtalk.core.progress_lines import LineProgress, rate_text
+from ua3dtalk.core.progress_lines import LineProgress, duration_text, rate_text
 
 
 def terminal() -> Console:
@@ -68,6 +68,16 @@ def test_a_log_file_gets_a_line_now_and_then() -> None:
     ]
 
 
+def test_a_slow_first_step_forecasts_nothing() -> None:
+    lines: list[str] = []
+    now = 0.0
+    with LineProgress(lines.append, every_s=10.0, clock=lambda: now).task("train", 1000) as task:
+        for seconds in (50.0, 50.0):
+            now += seconds
+            task.advance()
+    assert lines == ["train: 1/1000", "train: 2/1000 (50.0 s each, 13.9 h left)", "train: done in 100.0 s"]
+
+
 def test_what_is_used_where() -> None:
     assert isinstance(make_progress(terminal(), silent=True), Silent)
     assert isinstance(make_progress(terminal(), silent=False), RichProgress)
@@ -77,6 +87,10 @@ def test_what_is_used_where() -> None:
 def test_rates_read_well() -> None:
     assert rate_text(31.4) == "31/s"
     assert rate_text(0.25) == "4.0 s each"
+
+
+def test_times_read_well() -> None:
+    assert [duration_text(s) for s in (90.2, 1500.0, 12600.0)] == ["90 s", "25 min", "3.5 h"]
 
 
 def test_nested_results_become_a_table() -> None:

@@ -14,6 +14,13 @@ def rate_text(per_second: float) -> str:
     return f"{per_second:.0f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
+def duration_text(seconds: float) -> str:
+    """A time for people: ``90 s``, ``25 min``, ``3.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 class LineProgress:
     """Where there is no terminal (a log file, continuous integration): a line now and then.
 
@@ -60,7 +67,9 @@ class _LineTask:
         self._write(f"{self._name}: done in {seconds:.1f} s{f' ({self._note})' if self._note else ''}")
 
     def _line(self, now: float) -> str:
-        rate = self._done / (now - self._start)
         of = f"{self._done}/{self._total}" if self._total else f"{self._done}"
-        left = f", {(self._total - self._done) / rate:.0f} s left" if self._total and rate > 0 else ""
-        return f"{self._name}: {of} ({rate_text(rate) if rate > 0 else 'starting'}{left}) {self._note}".rstrip()
+        if self._done < 2:  # the first step often compiles or loads something: its rate tells nothing
+            return f"{self._name}: {of} {self._note}".rstrip()
+        rate = self._done / (now - self._start)
+        left = f", {duration_text((self._total - self._done) / rate)} left" if self._total else ""
+        return f"{self._name}: {of} ({rate_text(rate)}{left}) {self._note}".rstrip()
