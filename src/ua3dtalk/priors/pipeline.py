@@ -122,7 +122,10 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         "style_share": float(lips.person.style_share[0]),
         "gain_opening": round(float(lips.person.gain[-1, -1]), 3),
     }
-    log.info("priors: %s", figures)
+    log.info(
+        "priors: the mouth's opening from sound alone, on seconds left out of the fit: r %.2f, amplitude %.2f",
+        *(figures[f"out_of_fold_opening_{name}"] for name in ("r", "std_ratio")),
+    )
     shift = borrow(emotion.shift, FaceEmotions.load(), track.mesh, track.mesh_basis)
     priors = Priors(content, lips.person, lips.rest, style.net, teacher, emotion.space, shift, facts={
         "subject": {"source_sha256": subject.source_sha256, "frames": len(frames), "labelled": bool(subject.labels)},
