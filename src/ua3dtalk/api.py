@@ -164,7 +164,7 @@ def synthesize(
         side_by_side: In that video, show the talking head beside the heat.
         min_confidence: Calm the motion where confidence in the speech is below this, 0 (off) to 1.
         report: Also write what was done, and for every frame the error to expect and why, here, ``.json``.
-        exact: Move the head by the whole ensembles, in place of the quicker students that were taught by them.
+        exact: Run the networks at every Gaussian, not only at those that tell how the others move.
         no_provenance: Leave out the mark that says the video was made by a machine; that is logged.
         device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
         quiet: False shows progress.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from ua3dtalk.avatar.branch import Motion
 from ua3dtalk.avatar.conditions import Conditions
 from ua3dtalk.avatar.forecast import FrameForecast
 from ua3dtalk.priors.emotion_space import Askable
@@ -75,8 +76,16 @@ class FakeAvatar:
         self.rendered = 0
         self.wanted_maps: list[bool] = []
 
+    def move(self, conditions: Conditions, want_maps: bool = False) -> dict[str, Motion | None]:
+        return {"face": None}
+
     def render(
-        self, conditions: Conditions, viewmat: np.ndarray, torso_index: int, want_maps: bool = False
+        self,
+        conditions: Conditions,
+        viewmat: np.ndarray,
+        torso_index: int,
+        want_maps: bool = False,
+        motions: dict[str, Motion | None] | None = None,
     ) -> FakeFrame:
         assert viewmat.shape == (4, 4) and 0 <= torso_index < LOOP
         self.rendered += 1

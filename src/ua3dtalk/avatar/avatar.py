@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from ua3dtalk.avatar.branch import Branch, Motion, StaticFeatures
+from ua3dtalk.avatar.branch import Motion, StaticFeatures
 from ua3dtalk.avatar.conditions import Conditions
 from ua3dtalk.avatar.forecast import CHANNELS, INSIDE, Forecast, FrameForecast, channels_of
 from ua3dtalk.avatar.layer import AvatarLayer
+from ua3dtalk.avatar.motion_modes import ModesStatic, MotionModes
 from ua3dtalk.avatar.pose_loop import PoseLoop
 from ua3dtalk.avatar.uncertainty import MotionMaps
 from ua3dtalk.geometry.camera import Camera
@@ -25,6 +27,10 @@ from ua3dtalk.render.types import RenderOutput, Splats
 MOTION_KINDS = ("full", "mesh", "none")
 ORDER = ("mouth", "face")
 """Layers from back to front."""
+
+
+Motions: TypeAlias = "dict[str, Motion | None]"
+"""Motion per layer, back to front; None leaves a layer at rest."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,8 @@ class AvatarFrame:
 class Companions:
     """What is learnt of an avatar when it is trained."""
 
-    students: Mapping[str, Branch] = field(default_factory=dict)
-    """One-member branches that move layers in place of their ensembles where no uncertainty is asked for."""
+    modes: Mapping[str, MotionModes] = field(default_factory=dict)
+    """Patterns of the layers' motion, by which they are moved where no uncertainty is asked for."""
     forecast: Forecast | None = None
     """What errors to expect."""
 
@@ -112,8 +118,18 @@ class Avatar:
         self.device = device
         companions = companions or Companions()
         self.forecast = companions.forecast
-        self._students = {name: student.to(device).eval() for name, student in companions.students.items()}
-        self._static: dict[tuple[str, bool], StaticFeatures] = {}
+        self._modes = {name: modes.to(device) for name, modes in companions.modes.items()}
+        self._static: dict[str, StaticFeatures] = {}
+        self._modes_static: dict[str, ModesStatic] = {}
+
+    @torch.no_grad()
+    def move(self, conditions: Conditions, want_maps: bool = False, motion: str = "full") -> Motions:
+        """What the networks say of one frame, the part of its rendering that needs no pose. Arguments as in ``draw``."""
+        if motion not in MOTION_KINDS:
+            raise ValueError(f"`motion` must be one of {MOTION_KINDS}, got {motion!r}.")
+        there = conditions.to(self.device)
+        maps = want_maps and motion == "full"
+        return {n: self._motion(n, there, motion, maps and n == "face") for n in ORDER if n in self.layers}
 
     def render(
         self,
@@ -121,9 +137,10 @@ class Avatar:
         viewmat: Float[np.ndarray, "4 4"],
         torso_index: int,
         want_maps: bool = False,
+        motions: Motions | None = None,
     ) -> AvatarFrame:
         """One frame in front of torso ``torso_index`` of the loop. Arguments as in ``render_over``."""
-        return self.render_over(conditions, viewmat, self.loop.behind(torso_index), want_maps)
+        return self.render_over(conditions, viewmat, self.loop.behind(torso_index), want_maps, motions=motions)
 
     def render_over(
         self,
@@ -132,10 +149,12 @@ class Avatar:
         behind: Float[np.ndarray, "h w 3"],
         want_maps: bool = False,
         motion: str = "full",
+        motions: Motions | None = None,
     ) -> AvatarFrame:
         """One frame over a given picture. Arguments as in ``draw``."""
         known = self.forecast if want_maps and motion == "full" else None
-        drawing = self.draw(conditions, viewmat, behind, want_maps, motion, None if known is None else known.baseline)
+        baseline = None if known is None else known.baseline
+        drawing = self.draw(conditions, viewmat, behind, want_maps, motion, baseline, motions)
         pixels = (drawing.image.clip(0, 1) * 255).round().astype(np.uint8)
         deviation, forecast = drawing.deviation, None
         mean = None if deviation is None else float(deviation.sum() / max(float((deviation > 0).sum()), 1.0))
@@ -153,6 +172,7 @@ class Avatar:
         want_maps: bool = False,
         motion: str = "full",
         baseline: Mapping[str, Float[Tensor, " _"]] | None = None,
+        motions: Motions | None = None,
     ) -> Drawing:
         """Mouth over the given picture, face over both (DESIGN §7, composite).
 
@@ -163,16 +183,14 @@ class Avatar:
             want_maps: Also splat the uncertainty.
             motion: ``full``; ``mesh`` for the mesh motion alone; ``none`` for the static head.
             baseline: Per layer, each Gaussian's baseline error: also splat what a forecast needs.
+            motions: What ``move`` said of the same conditions with the same wishes; None asks it here.
         """
-        if motion not in MOTION_KINDS:
-            raise ValueError(f"`motion` must be one of {MOTION_KINDS}, got {motion!r}.")
-        conditions = conditions.to(self.device)
+        want_maps = want_maps or baseline is not None
+        motions = self.move(conditions, want_maps, motion) if motions is None else motions
         camera = self.camera(viewmat)
         image = torch.from_numpy(behind).to(self.device)
         alpha, channels, deviation, streams = image.new_zeros(image.shape[:2]), None, None, None
-        want_maps = want_maps or baseline is not None
-        for name in (n for n in ORDER if n in self.layers):
-            moved = self._motion(name, conditions, motion, want_maps and name == "face")
+        for name, moved in motions.items():
             out = self._draw(name, moved, camera, None if baseline is None else baseline[name])
             image = over(out.rgb, out.alpha, image)
             if baseline is not None:
@@ -211,16 +229,19 @@ class Avatar:
             return None
         if kind == "mesh":
             return layer.motion.mesh_motion(layer.mesh_basis, conditions)
-        quick = name in self._students and not want_maps
-        branch = self._students[name] if quick else layer.motion
-        if (name, quick) not in self._static:
-            self._static[name, quick] = branch.prepare_static(layer.gaussians.means.detach())
-        return branch(
-            layer.gaussians.means,
+        means, modes = layer.gaussians.means.detach(), None if want_maps else self._modes.get(name)
+        if modes is not None:
+            if name not in self._modes_static:
+                self._modes_static[name] = modes.static(layer.motion, means, layer.mesh_basis)
+            return modes.move(layer.motion, means, layer.mesh_basis, conditions, self._modes_static[name])
+        if name not in self._static:
+            self._static[name] = layer.motion.prepare_static(means)
+        return layer.motion(
+            means,
             layer.mesh_basis,
             conditions,
             mode="ensemble",
-            static=self._static[name, quick],
+            static=self._static[name],
             want_maps=want_maps,
         )
 

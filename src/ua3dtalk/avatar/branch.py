@@ -104,6 +104,10 @@ class Motion:
     maps: MotionMaps | None = None
     """Uncertainty maps, only with `want_maps`."""
 
+    def learnt(self) -> list[Float[Tensor, "n _"]]:
+        """What the networks add to the mesh's motion: positions, and where the branch moves them, the shape."""
+        return [part for part in (self.residual, self.d_quats, self.d_log_scales) if part is not None]
+
 
 class Branch(nn.Module):
     """Moves the Gaussians of one part of the head for one frame's conditions (paper's modules E and U; DESIGN §7).

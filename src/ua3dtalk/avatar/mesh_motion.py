@@ -115,7 +115,11 @@ class MeshMotion(nn.Module):
         self, basis: Float[Tensor, "n 19 3"], lower: Float[Tensor, " 13"], upper: Float[Tensor, " 6"]
     ) -> Float[Tensor, "n 3"]:
         """Displacement in metres for one frame's coefficients."""
-        coefficients = torch.cat([lower * self.gain[0], upper * self.gain[1]])
+        coefficients = self.coefficients(lower, upper)
         axes = torch.eye(3, dtype=basis.dtype, device=basis.device)
         # One product [N, 57] × [57, 3] reads the basis once, without the copy that a contraction over [N, 19, 3] makes.
         return basis.flatten(1) @ (coefficients.view(-1, 1, 1) * axes).flatten(0, 1)
+
+    def coefficients(self, lower: Float[Tensor, " 13"], upper: Float[Tensor, " 6"]) -> Float[Tensor, " 19"]:
+        """What the basis is multiplied by."""
+        return torch.cat([lower * self.gain[0], upper * self.gain[1]])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import torch
 from jaxtyping import Float
 
 from ua3dtalk.avatar.avatar import Avatar, Companions
-from ua3dtalk.avatar.branch import Branch, BranchConfig
+from ua3dtalk.avatar.branch import BranchConfig
 from ua3dtalk.avatar.forecast import Forecast
 from ua3dtalk.avatar.layer import AvatarLayer
+from ua3dtalk.avatar.motion_modes import MotionModes
 from ua3dtalk.avatar.pose_loop import calmest_stretch, load_loop, save_loop
 from ua3dtalk.core.checkpoint import SCHEMA_VERSION, load_into, load_tensors, save_tensors
 from ua3dtalk.core.config import from_plain, to_plain
@@ -28,7 +28,6 @@ from ua3dtalk.subject.store import Subject
 INDEX = "avatar.json"
 LAYER_KIND = "avatar.layer"
 POSES_KIND = "avatar.poses"
-STUDENT_KIND = "avatar.student"
 FORECAST_KIND = "avatar.forecast"
 FORECAST_FILE = "forecast.safetensors"
 
@@ -106,7 +105,7 @@ def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device, exac
         folder: Avatar folder.
         rasterizer: Back-end.
         device: Where to compute.
-        exact: Move it by its whole ensembles, not by their quicker students.
+        exact: Run its networks at every Gaussian, not only at anchors.
 
     Raises:
         UserError: a file is missing, damaged, altered, or of another version; the message names it.
@@ -121,7 +120,7 @@ def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device, exac
         Priors.load(folder / "priors.safetensors"),
         rasterizer,
         device,
-        Companions({} if exact else load_students(folder, layers), load_forecast(folder)),
+        Companions({} if exact else load_modes(folder, layers), load_forecast(folder)),
     )
 
 
@@ -133,22 +132,19 @@ def unfinished_avatar(
     return Avatar(dict(layers), subject.track().K, size, load_loop(folder / "loop"), priors, rasterizer, device)
 
 
-def save_student(folder: Path, name: str, student: Branch, learnt: Sequence[str]) -> None:
-    """Write what a layer's student learnt (the named parts of a branch), beside the layer."""
-    tensors = {key: value for key, value in student.state_dict().items() if key.split(".")[0] in learnt}
-    save_tensors(folder / f"{name}.student.safetensors", tensors, kind=STUDENT_KIND, header={})
+def save_modes(folder: Path, name: str, modes: MotionModes) -> None:
+    """Write the patterns of a layer's motion beside the layer."""
+    modes.save(_modes_file(folder, name))
 
 
-def load_students(folder: Path, layers: Mapping[str, AvatarLayer]) -> dict[str, Branch]:
-    """Students of those layers that have one."""
-    students = {}
-    for name, layer in layers.items():
-        path = folder / f"{name}.student.safetensors"
-        if path.exists():
-            own, _ = load_tensors(path, kind=STUDENT_KIND)
-            students[name] = Branch(replace(layer.motion.config, members=1), torch.Generator())
-            load_into(students[name], {**layer.motion.state_dict(), **own}, str(path))
-    return students
+def load_modes(folder: Path, layers: Mapping[str, AvatarLayer]) -> dict[str, MotionModes]:
+    """Patterns of those layers that have them."""
+    there = {name: layer for name, layer in layers.items() if _modes_file(folder, name).exists()}
+    return {n: MotionModes.load(_modes_file(folder, n), len(layer.gaussians)) for n, layer in there.items()}
+
+
+def _modes_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.modes.safetensors"
 
 
 def save_forecast(folder: Path, forecast: Forecast) -> None:

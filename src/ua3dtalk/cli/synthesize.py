@@ -49,7 +49,7 @@ class Synthesize(Command):
     report: Annotated[Path | None, arg(metavar="REPORT.json")] = None
     """Also write what was done, and for every frame the error to expect, what to trust least, and why."""
     exact: bool = False
-    """Move the head by the whole ensembles, in place of the quicker students that were taught by them."""
+    """Run the networks at every Gaussian, not only at those that tell how the others move."""
     no_provenance: bool = False
     """Leave out the mark that says the video was made by a machine; that is logged."""
     device: str = "auto"

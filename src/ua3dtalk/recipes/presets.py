@@ -58,8 +58,7 @@ def shortened(config: TrainConfig, max_steps: int) -> TrainConfig:
         )
         for stage in config.stages
     )
-    student = replace(config.student, steps=scale(config.student.steps))
-    return replace(config, stages=stages, student=student)
+    return replace(config, stages=stages, modes=replace(config.modes, queries=scale(config.modes.queries)))
 
 
 def overridden(config: TrainConfig, overrides: Mapping[str, Any]) -> TrainConfig:

@@ -38,7 +38,7 @@ def synthesize_video(
         audio: Any audio or video file with speech.
         out: MP4 to write.
         options: Emotion, pose, blinks, heat video, report; None for the defaults.
-        exact: Move the avatar by its whole ensembles, in place of their students (twice the work).
+        exact: Run its networks at every Gaussian, not only at anchors (several times the work).
         device: Where to render; None is the CPU.
         progress: Where to report.
 

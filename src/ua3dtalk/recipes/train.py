@@ -10,7 +10,7 @@ import torch
 from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.avatar.familiarity import FEWEST, Familiarity
 from ua3dtalk.avatar.layer import AvatarLayer
-from ua3dtalk.avatar.storage import save_forecast, save_index, save_parts, save_student, unfinished_avatar
+from ua3dtalk.avatar.storage import save_forecast, save_index, save_modes, save_parts, unfinished_avatar
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log
@@ -27,9 +27,9 @@ from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.topology import mean_face
 from ua3dtalk.training.config import TrainConfig
-from ua3dtalk.training.distillation import LEARNT, distil
 from ua3dtalk.training.forecasting import fit_forecast
 from ua3dtalk.training.loop import STATE_FILE, train
+from ua3dtalk.training.modes import find_modes
 from ua3dtalk.training.run import TrainingRun
 from ua3dtalk.training.targets import TargetReader
 
@@ -87,12 +87,11 @@ def train_avatar(
 
 
 def _add_companions(out: Path, subject: Subject, run: TrainingRun, progress: Progress) -> None:
-    """What is learnt of a trained avatar: quick students, what errors to expect, what it is used to hear."""
+    """What is learnt of a trained avatar: patterns of its motion, what errors to expect, what it is used to hear."""
     predicted, generator = run.predicted.to("cpu"), np.random.default_rng(run.config.seed)
-    for name, layer in run.layers.items() if run.config.student.steps else ():
+    for name, layer in run.layers.items() if run.config.modes.queries else ():
         tracks = (run.tracked, run.predicted)
-        student = distil(layer, tracks, run.train_frames, run.config.student, generator, progress)
-        save_student(out, name, student, LEARNT)
+        save_modes(out, name, find_modes(layer, tracks, run.train_frames, run.config.modes, generator, progress))
     avatar = unfinished_avatar(out, subject, run.layers, run.rasterizer, run.device)
     frames, truth = run.train_frames.tolist(), SubjectTruth(subject)
     save_forecast(out, fit_forecast(avatar, predicted, run.viewmats, frames, truth, generator, progress))

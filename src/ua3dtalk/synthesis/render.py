@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ua3dtalk.avatar.avatar import Motions
 from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.synthesis.drive import Drive
 from ua3dtalk.synthesis.target import Target, TargetFrame
@@ -14,8 +15,9 @@ def render_frames(
 ) -> Iterator[TargetFrame]:
     """Frames in order, none of them kept.
 
-    A thread of its own renders the next frames (never more than three) while the caller encodes this one. It is one
-    thread: the motion's kernels take one caller at a time, and frames come out the same whatever the timing.
+    A production line of three: a thread runs the networks, a thread splats what they said a little before, the caller
+    encodes. Each is one thread, because the networks' kernels take one caller at a time, and frames come out the same
+    whatever the timing. Never more than six frames are on the way.
 
     Args:
         avatar: Who speaks; nobody else renders with it meanwhile.
@@ -24,7 +26,11 @@ def render_frames(
         frames: Which frames; None for all.
     """
 
-    def rendered(i: int) -> TargetFrame:
-        return avatar.render(drive.conditions.frame(i), drive.viewmats[i], int(drive.torso[i]), want_maps=want_maps)
+    def moved(i: int) -> tuple[int, Motions]:
+        return i, avatar.move(drive.conditions.frame(i), want_maps)
 
-    return ordered_map(rendered, range(len(drive)) if frames is None else frames, workers=1)
+    def drawn(item: tuple[int, Motions]) -> TargetFrame:
+        i, motions = item
+        return avatar.render(drive.conditions.frame(i), drive.viewmats[i], int(drive.torso[i]), want_maps, motions)
+
+    return ordered_map(drawn, ordered_map(moved, range(len(drive)) if frames is None else frames, 1), 1)

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ua3dtalk.avatar.avatar import Motions
 from ua3dtalk.avatar.conditions import Conditions
 from ua3dtalk.avatar.forecast import FrameForecast
 from ua3dtalk.priors.emotion_space import Askable
@@ -74,8 +75,17 @@ class Target(Protocol):
         """Speech to features."""
         ...
 
+    def move(self, conditions: Conditions, want_maps: bool = False) -> Motions:
+        """What the networks say of one frame."""
+        ...
+
     def render(
-        self, conditions: Conditions, viewmat: np.ndarray, torso_index: int, want_maps: bool = False
+        self,
+        conditions: Conditions,
+        viewmat: np.ndarray,
+        torso_index: int,
+        want_maps: bool = False,
+        motions: Motions | None = None,
     ) -> TargetFrame:
-        """Render one frame in front of torso ``torso_index`` of the loop."""
+        """Render one frame in front of torso ``torso_index`` of the loop; ``motions`` is what ``move`` said."""
         ...

@@ -93,15 +93,15 @@ class PoseRefinementConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillationConfig:
-    """How students are taught after training."""
+class ModesConfig:
+    """How the patterns of a layer's motion are found after training."""
 
-    steps: int = 400
-    """Steps; every one sees one frame."""
-    points: int = 2000
-    """Gaussians drawn for a step."""
-    rate: float = 3e-3
-    """Learning rate at the start; it falls to zero as a cosine."""
+    queries: int = 240
+    """Motions of all Gaussians to find them in. 0 leaves them out: the networks always move every Gaussian."""
+    most: int = 48
+    """At most so many patterns."""
+    anchors: int = 256
+    """Gaussians at which the networks run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ class TrainConfig:
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     densification: DensificationConfig = field(default_factory=DensificationConfig)
     poses: PoseRefinementConfig = field(default_factory=PoseRefinementConfig)
-    student: DistillationConfig = field(default_factory=DistillationConfig)
+    modes: ModesConfig = field(default_factory=ModesConfig)
     sh_degree_every: int = 1000
     """Steps after which one more spherical-harmonic degree is used."""
     checkpoint_every: int = 500

@@ -105,7 +105,7 @@ def run_cell(folder: Path, progress: Progress) -> None:
     device, avatar = torch.device(cell.device), folder / "avatar"
     if not (avatar / "avatar.json").exists():
         resumed, start = (avatar / STATE_FILE).exists(), time.monotonic()
-        config = replace(cell.config, student=replace(cell.config.student, steps=0))  # cells are scored by ensembles
+        config = replace(cell.config, modes=replace(cell.config.modes, queries=0))  # cells are scored exactly
         train_avatar(cell.subject, avatar, config, device=device, resume=True, progress=progress)
         seconds = None if resumed else round(time.monotonic() - start, 1)
         write_json(folder / TRAINING, {"seconds": seconds, "threads": torch.get_num_threads()})
