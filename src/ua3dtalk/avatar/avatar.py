@@ -124,7 +124,7 @@ class Avatar:
 
     @torch.no_grad()
     def move(self, conditions: Conditions, want_maps: bool = False, motion: str = "full") -> Motions:
-        """What the networks say of one frame, the part of its rendering that needs no pose. Arguments as in ``draw``."""
+        """What the networks say of one frame: what rendering needs no pose for. Arguments as in ``draw``."""
         if motion not in MOTION_KINDS:
             raise ValueError(f"`motion` must be one of {MOTION_KINDS}, got {motion!r}.")
         there = conditions.to(self.device)
