@@ -4,7 +4,8 @@ On the held-out frames of the subject, one stream at a time is spoilt: noise of 
 speaker's frames (the first ``--speech``), or its own half a second late. For each: area under the ROC curve of the
 shown score (spoilt against clean frames), share of frames with an alarm, and share in which this stream is named.
 Then: alarms on clean speech of the speakers given; clarity and calmed lips under white noise; and how far the motion
-that the networks add moves from that of clean streams, under the learnt fusion and under uniform weights.
+that the networks add moves from that of clean streams: under the learnt fusion, under uniform weights, and under the
+learnt fusion of streams that are mended where they are doubted.
 """
 
 from __future__ import annotations
@@ -149,14 +150,6 @@ def white_noise(avatar: Avatar, known: Familiarity, subject: Subject) -> dict[st
     return table
 
 
-def without_doubted(known: Familiarity, track: ConditionTrack) -> ConditionTrack:
-    """The track with the least trusted stream marked as missing wherever it is doubted."""
-    found, there = known.judge(track), track.present.clone()
-    for t in np.flatnonzero(found.scores.max(1) > ALARM):
-        there[t, int(found.scores[t].argmax())] = 0
-    return replace(track, present=there)
-
-
 @torch.no_grad()
 def fusion(
     avatar: Avatar, known: Familiarity, track: ConditionTrack, other: ConditionTrack, split: Any
@@ -175,14 +168,22 @@ def fusion(
         layer.motion.config = learnt
         return torch.stack(parts)
 
+    def distance(given: ConditionTrack) -> float:
+        return float((moved(given, learnt.covariance) - clean[learnt.covariance]).norm(dim=-1).mean() * 1e3)
+
     clean = {rule: moved(track, rule) for rule in (learnt.covariance, "uniform")}
     for stream in present(track):
         for way in WAYS:
             bad = spoil(track, stream, way, other, split.train)
             far = {rule: float((moved(bad, rule) - z).norm(dim=-1).mean() * 1e3) for rule, z in clean.items()}
-            left_out = moved(without_doubted(known, bad), learnt.covariance) - clean[learnt.covariance]
-            far["doubted left out"] = float(left_out.norm(dim=-1).mean() * 1e3)
-            table[f"{stream}, {way}"] = far | {"ratio": far[learnt.covariance] / far["uniform"]}
+            far["mended"] = distance(known.mended(bad, known.judge(bad)))
+            ratios = {f"{name} / uniform": far[name] / far["uniform"] for name in (learnt.covariance, "mended")}
+            table[f"{stream}, {way}"] = far | ratios
+    everything = {name: sum(row[name] for row in table.values()) for name in (learnt.covariance, "uniform", "mended")}
+    table["all together"] = {f"{k} / uniform": v / everything["uniform"] for k, v in everything.items()}
+    table["clean, mended"] = {"change": distance(known.mended(track, known.judge(track)))}
+    middle = clean[learnt.covariance].mean(0)
+    table["movement about its mean"] = {"size": float((clean[learnt.covariance] - middle).norm(dim=-1).mean() * 1e3)}
     return table
 
 

@@ -106,6 +106,28 @@ def test_another_voice_is_told_and_is_no_alarm(known: Familiarity) -> None:
     assert np.median(other.scores[:, 1]) < ALARM
 
 
+@pytest.mark.parametrize(
+    ("stream", "how", "share"),
+    [("content", "noise", 0.05), ("content", "zero", 0.05), ("content", "swap", 0.15), ("audio", "zero", 0.5)],
+)
+def test_a_doubted_stream_is_mended_by_its_witnesses(known: Familiarity, stream: str, how: str, share: float) -> None:
+    clean, bad = speaker(0)[TEST], broken(speaker(0), stream, how)[TEST]
+    mended = known.mended(bad, known.judge(bad))
+    far = lambda track: float((getattr(track, stream) - getattr(clean, stream)).square().mean())  # noqa: E731
+    assert far(mended) < share * far(bad)  # measured .04, .04, .10, .41
+    others = {name for name in ("audio", "content", "style", "emotion", "lower") if name != stream}
+    assert all(torch.equal(getattr(mended, n), getattr(bad, n)) for n in others - {"audio", "content"})
+
+
+def test_usual_streams_are_left_alone(known: Familiarity) -> None:
+    clean = speaker(0)[TEST]
+    found = known.judge(clean)
+    calm = torch.from_numpy(found.scores[:, STREAMS.index("content")] <= ALARM)
+    assert torch.equal(known.mended(clean, found).content[calm], clean.content[calm])
+    nothing = replace(found, scores=np.zeros_like(found.scores))
+    assert known.mended(clean, nothing).audio is clean.audio
+
+
 def test_calm_goes_from_the_track_to_the_mean(known: Familiarity) -> None:
     track = speaker(0)[TEST]
     assert torch.allclose(known.calmed(track, np.ones(250)).lower, track.lower, atol=1e-5)

@@ -26,6 +26,7 @@ from ua3dtalk.avatar.stream_statistics import (
     Foretelling,
     Statistic,
     StreamModel,
+    as_stream,
     stream_values,
 )
 from ua3dtalk.core.checkpoint import load_tensors, save_tensors
@@ -148,6 +149,27 @@ class Familiarity:
         below = np.searchsorted(self._strangest, scores[:, _SPEECH].max(1)) / len(_SHARES)
         voice = _normal(self._knots[VOICE], found[VOICE]) if VOICE in found else np.zeros(len(track))
         return Judgement(scores, kinds, low, tuple(self._knots), voice, 1 - below)
+
+    def mended(self, track: ConditionTrack, found: Judgement) -> ConditionTrack:
+        """The track with what their witnesses foretell in place of streams that are doubted.
+
+        The sound's, content's and style's; an emotion has no witness and stays. From ALARM to one above it the two are
+        mixed. (Leaving a doubted stream out of the fusion instead makes things worse: nothing replaces it.)
+
+        Args:
+            track: What drives the frames.
+            found: ``judge`` of it.
+        """
+        values, changed = stream_values(track), {}
+        for name in WITNESSES:
+            doubt = np.clip(found.scores[:, STREAMS.index(name)] - ALARM, 0, 1)
+            told = self._model.foretell(values, name) if name in values and doubt.any() else None
+            if told is not None:
+                given = getattr(track, name)
+                rows = torch.from_numpy(as_stream(name, told, given.cpu().numpy())).to(given)
+                share = torch.from_numpy(doubt).to(given).reshape(-1, *[1] * (given.dim() - 1))
+                changed[name] = torch.lerp(given, rows, share.expand_as(given))
+        return replace(track, **changed)
 
     def calmed(self, track: ConditionTrack, weight: Float64[np.ndarray, " t"]) -> ConditionTrack:
         """The track drawn towards the person's mean: sound, expression and features times the weight, 0..1."""

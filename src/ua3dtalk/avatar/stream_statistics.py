@@ -41,6 +41,14 @@ def stream_values(track: ConditionTrack) -> dict[str, Float64[np.ndarray, "t _"]
     return rows
 
 
+def as_stream(stream: str, rows: Float64[np.ndarray, "t _"], like: np.ndarray) -> np.ndarray:
+    """Rows of ``stream_values`` as the stream itself: each of the four steps of the sound stands for its quarter."""
+    if stream == "audio":
+        t, phones, steps = like.shape
+        rows = rows.reshape(t, phones, 4).repeat(steps // 4, axis=2).clip(0, 1)
+    return rows.astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Basis:
     """Main directions of a stream of width D."""
@@ -110,6 +118,18 @@ class StreamModel:
         pairs = [(s, w) for s, both in WITNESSES.items() for w in both if s in white and w in white]
         foretold = {(s, w): Foretelling.fit(white[w], white[s], frames) for s, w in pairs}
         return cls(bases, foretold)
+
+    def foretell(self, values: Mapping[str, np.ndarray], stream: str) -> Float64[np.ndarray, "t _"] | None:
+        """What a stream's witnesses say that it should be (their mean), as rows of ``stream_values``; None without."""
+        basis = self.bases.get(stream)
+        told = [
+            _around(self.bases[witness].whitened(values[witness])) @ foretelling.weights
+            for (name, witness), foretelling in self.foretold.items()
+            if name == stream and witness in values
+        ]
+        if basis is None or not told:
+            return None
+        return basis.mean + np.mean(told, axis=0) * basis.scale @ basis.directions
 
     def statistics(self, values: Mapping[str, np.ndarray]) -> dict[Statistic, Float64[np.ndarray, " t"]]:
         """Logarithms, smoothed over a second; what needs a stream that is missing is left out."""

@@ -83,7 +83,7 @@ def clarity_db(mel: Float[np.ndarray, "a 80"], num_frames: int, rate: int = 4) -
 
 
 def calmer(drive: Drive, doubts: Doubts, familiarity: Familiarity | None, least: float) -> Drive:
-    """The drive with the person's mean in place of what is not trusted.
+    """The drive with doubted streams mended by the others, and with the person's mean in place of what is not trusted.
 
     Args:
         drive: What was asked for.
@@ -97,4 +97,5 @@ def calmer(drive: Drive, doubts: Doubts, familiarity: Familiarity | None, least:
     if familiarity is None:
         raise UserError("--min-confidence needs to know what is usual to the avatar, and this one does not.", "Train.")
     weight = uniform_filter1d(np.clip(doubts.confidence / least, 0, 1), SMOOTH_FRAMES, mode="nearest")
-    return replace(drive, conditions=familiarity.calmed(drive.conditions, weight))
+    track = drive.conditions if doubts.judgement is None else familiarity.mended(drive.conditions, doubts.judgement)
+    return replace(drive, conditions=familiarity.calmed(track, weight))
