@@ -35,6 +35,8 @@ class Command:
     debug: bool = False
     """Show the full traceback of an unexpected error."""
 
+    overlaps: ClassVar[bool] = False
+    """Whether parts of the work run at the same time, each with its share of the cores."""
     when_stopped: ClassVar[str] = "Nothing half-written was left; run the same command again."
 
     def run(self, progress: Progress) -> Report:

@@ -30,6 +30,7 @@ from ua3dtalk.cli.train import Train
 from ua3dtalk.cli.verify import Verify
 from ua3dtalk.cli.view import View
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.parallel import usable_cores
 
 DONE, OURS, USAGE, STOPPED = 0, 1, 2, 130
 
@@ -102,6 +103,9 @@ def run(command: Command) -> int:
     os.environ.setdefault("GLOG_minloglevel", "2")  # MediaPipe's C++ chatter
     # Threads that wait should sleep: spinning ones made two threads ten times slower than one on a shared machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if command.overlaps:
+        for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+            os.environ.setdefault(name, str(max(usable_cores() // 2, 1)))
     console = Console(stderr=True)
     silent = command.quiet or command.json
     try:

@@ -44,8 +44,8 @@ class Synthesize(Command):
     side_by_side: bool = False
     """In that video, show the talking head beside the heat."""
     min_confidence: float = 0.0
-    """Calm the motion where confidence in the speech is below this, 0 to 1: for noise and odd sounds. Off
-    at 0; 0.1 leaves nine tenths of ordinary speech alone."""
+    """Calm the motion where confidence in the speech is below this, 0 to 1, and mend features that disagree
+    with the others: for noise and odd sounds. Off at 0; 0.1 leaves nine tenths of ordinary speech alone."""
     report: Annotated[Path | None, arg(metavar="REPORT.json")] = None
     """Also write what was done, and for every frame the error to expect, what to trust least, and why."""
     exact: bool = False
@@ -54,6 +54,8 @@ class Synthesize(Command):
     """Leave out the mark that says the video was made by a machine; that is logged."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
+
+    overlaps = True  # networks, splatting and encoding
 
     def run(self, progress: Progress) -> Report:
         avatar = existing_folder(self.avatar, "the avatar", "avatar.json", "train SUBJECT --out AVATAR")
