@@ -37,13 +37,13 @@ __all__ = ["UserError", "evaluate", "prepare", "synthesize", "train"]
 
 
 def prepare(
-    video: str | Path,
+    video: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     size: int = 512,
     start_s: float = 0.0,
     max_seconds: float | None = None,
-    labels: str | Path | None = None,
+    labels: str | Path | Sequence[str] = (),
     face_model: str | Path | None = None,
     i_have_consent: bool = False,
     quiet: bool = True,
@@ -51,12 +51,14 @@ def prepare(
     """Track a portrait video: frames, head pose, masks, expression and speech, into a subject folder.
 
     Args:
-        video: Any video with one speaker who faces the camera.
+        video: Any video with one speaker who faces the camera; or several of the same person by the same camera, which
+            become one subject.
         out: The subject folder to write; an unfinished one is gone on with.
         size: Largest side of the prepared frames in pixels, 64 to 2048; smaller videos keep their size.
-        start_s: Where to begin in the video, seconds.
-        max_seconds: How much of the video to use, seconds; None takes all of it.
-        labels: Table of emotions in the video: a CSV with ``start_s,end_s,label,intensity``.
+        start_s: Where to begin in each video, seconds.
+        max_seconds: How much of each video to use, seconds; None takes all of it.
+        labels: The emotion that each video shows, in their order, as ``("happy", "sad")``; or, of one video, a table:
+            a CSV with ``start_s,end_s,label,intensity``.
         face_model: A MediaPipe ``face_landmarker.task`` in place of the model that comes with MediaPipe.
         i_have_consent: The person in the video agreed to an avatar; without this you are asked where there is a
             terminal, and refused elsewhere, once for each subject.
@@ -69,12 +71,12 @@ def prepare(
         UserError: the video cannot become a subject; says why.
     """
     command = Prepare(
-        video=Path(video),
+        video=tuple(Path(one) for one in _several(video)),
         out=Path(out),
         size=size,
         start_s=start_s,
         max_seconds=max_seconds,
-        labels=_path(labels),
+        labels=tuple(str(one) for one in _several(labels)),
         face_model=_path(face_model),
         i_have_consent=i_have_consent,
     )
@@ -228,6 +230,10 @@ def evaluate(
         avatar=Path(avatar), out=Path(out), subject=_path(subject), weights=_path(weights), device=device, seed=seed
     )
     return _done(command, quiet)
+
+
+def _several(given: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
+    return (given,) if isinstance(given, str | Path) else given
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ua3dtalk.core.sequence import spread, stretches
+from ua3dtalk.core.sequence import pieces, spread, stretches
 
 
 def test_stretches_of_a_flag() -> None:
@@ -24,3 +24,8 @@ def test_spread_reaches_both_ends(count: int, at_most: int) -> None:
     found = spread(count, at_most)
     assert found[0] == 0 and found[-1] == count - 1
     assert len(found) == min(count, at_most) and (np.diff(found) > 0).all()
+
+
+def test_pieces_lie_between_joints() -> None:
+    assert pieces(5) == [range(5)]
+    assert pieces(10, (3, 4)) == [range(3), range(3, 4), range(4, 10)]

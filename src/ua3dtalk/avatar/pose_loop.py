@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from ua3dtalk.core.checkpoint import load_tensors, save_tensors
+from ua3dtalk.core.sequence import pieces
 from ua3dtalk.subject.frames import FrameFolder, read_picture
 from ua3dtalk.subject.store import Subject
 
@@ -48,8 +50,19 @@ def torso_over(torso: UInt8[np.ndarray, "h w 4"], background: UInt8[np.ndarray, 
     return torso[..., :3].astype(np.float32) / 255 * alpha + background.astype(np.float32) / 255 * (1 - alpha)
 
 
-def calmest_stretch(viewmats: Float[np.ndarray, "t 4 4"], frames: Int[np.ndarray, " f"]) -> Int[np.ndarray, " l"]:
-    """The consecutive stretch of the given frames whose poses stay closest to the usual one."""
+def calmest_stretch(
+    viewmats: Float[np.ndarray, "t 4 4"], frames: Int[np.ndarray, " f"], joints: Sequence[int] = ()
+) -> Int[np.ndarray, " l"]:
+    """The consecutive stretch of the given frames whose poses stay closest to the usual one.
+
+    Args:
+        viewmats: Poses of all frames.
+        frames: Frames to choose from.
+        joints: First frame of each of several videos but the first: the stretch is one of the longest video's.
+    """
+    borders = np.searchsorted(frames, joints).tolist()
+    longest = max(pieces(len(frames), borders), key=len)
+    frames = frames[longest.start : longest.stop]
     length = min(LONGEST_LOOP_FRAMES, len(frames))
     axis = viewmats[frames, 2, :3]
     far = np.linalg.norm(axis - np.median(axis, 0), axis=1)

@@ -23,6 +23,7 @@ from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import read_json, write_json
 from ua3dtalk.priors.pipeline import Priors, subject_features
 from ua3dtalk.render.rasterizer import Rasterizer
+from ua3dtalk.subject.parts import joints_of
 from ua3dtalk.subject.store import Subject
 
 INDEX = "avatar.json"
@@ -56,7 +57,7 @@ def save_parts(
     save_tensors(folder / "poses.safetensors", poses, kind=POSES_KIND, header={})
     shutil.copyfile(subject.folder / "priors.safetensors", folder / "priors.safetensors")
     calm = subject.track().upper - subject_features(folder / "priors.safetensors").upper_offset
-    save_loop(folder / "loop", subject, viewmats, calm, calmest_stretch(viewmats, train_frames))
+    save_loop(folder / "loop", subject, viewmats, calm, calmest_stretch(viewmats, train_frames, joints_of(subject)))
 
 
 def save_index(folder: Path, subject: Subject, layers: Mapping[str, AvatarLayer], facts: Mapping[str, Any]) -> None:

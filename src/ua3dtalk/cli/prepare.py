@@ -20,18 +20,18 @@ from ua3dtalk.core.progress import Progress
 class Prepare(Command):
     """Track a portrait video: frames, head pose, masks, expression and speech, into a subject folder."""
 
-    video: Positional[Annotated[Path, arg(metavar="VIDEO")]]
-    """Any video with one speaker who faces the camera."""
+    video: Positional[Annotated[tuple[Path, ...], arg(metavar="VIDEO...", help_behavior_hint="(required)")]]
+    """Any video with one speaker who faces the camera; or several of the same person by the same camera."""
     out: Annotated[Path, arg(metavar="SUBJECT")]
     """The subject folder to write; an unfinished one is gone on with."""
     size: int = 512
     """Largest side of the prepared frames in pixels; smaller videos keep their size."""
     start_s: float = 0.0
-    """Where to begin in the video, in seconds."""
+    """Where to begin in each video, in seconds."""
     max_seconds: Annotated[float | None, arg(metavar="SECONDS")] = None
-    """How much of the video to use; all of it if not given."""
-    labels: Annotated[Path | None, arg(metavar="CSV")] = None
-    """Table of emotions in the video: start_s, end_s, label, intensity."""
+    """How much of each video to use; all of it if not given."""
+    labels: Annotated[tuple[str, ...], arg(metavar="EMOTION...|CSV", help_behavior_hint="(default: none)")] = ()
+    """The emotion that each video shows, in their order; or a table of one video: start_s, end_s, label, intensity."""
     face_model: Annotated[Path | None, arg(metavar="PATH")] = None
     """A MediaPipe face_landmarker.task to track with, in place of the model that comes with MediaPipe."""
     i_have_consent: bool = False
@@ -40,22 +40,42 @@ class Prepare(Command):
     when_stopped = "Run the same command again: finished stages are kept."
 
     def run(self, progress: Progress) -> Report:
-        video = existing_file(self.video, "the video")
+        if not self.video:
+            raise UserError("No video is named.", "Name at least one: `ua3dtalk prepare VIDEO --out SUBJECT`.")
+        videos = tuple(existing_file(video, "the video") for video in self.video)
         out = output_folder(self.out, "--out")
-        labels = existing_file(self.labels, "--labels") if self.labels else None
+        table, emotions = self._labels()
         face_model = existing_file(self.face_model, "--face-model") if self.face_model else None
         self._check_numbers()
         from ua3dtalk.recipes.prepare import prepare_subject
         from ua3dtalk.tracking.prepare_config import PrepareConfig
 
         config = PrepareConfig(
-            size=self.size, start_s=self.start_s, max_seconds=self.max_seconds, labels=labels, face_model=face_model
+            size=self.size,
+            start_s=self.start_s,
+            max_seconds=self.max_seconds,
+            labels=table,
+            video_labels=emotions,
+            face_model=face_model,
         )
-        ask = asking(str(video), self.i_have_consent)
-        subject = prepare_subject(video, out, config, ask=ask, progress=progress)
+        ask = asking(", ".join(map(str, videos)), self.i_have_consent)
+        subject = prepare_subject(videos, out, config, ask=ask, progress=progress)
         text, found = findings_of(subject)
         size, values = described(subject)
         return Report(f"{size} {text}", values | found)
+
+    def _labels(self) -> tuple[Path | None, tuple[str, ...]]:
+        """The table, or the emotions by video."""
+        if len(self.labels) == 1 and (Path(self.labels[0]).suffix == ".csv" or Path(self.labels[0]).is_file()):
+            return existing_file(Path(self.labels[0]), "--labels"), ()
+        emotions = tuple(name.strip().lower() for name in self.labels)
+        for name in emotions:
+            if not name.replace(" ", "").replace("-", "").replace("_", "").isalpha():
+                raise UserError(
+                    f"--labels {name}: this is no emotion's name, and no table that exists.",
+                    "Name one emotion for each video, as in `--labels happy sad`; or give one CSV for one video.",
+                )
+        return None, emotions
 
     def _check_numbers(self) -> None:
         if not 64 <= self.size <= 2048:

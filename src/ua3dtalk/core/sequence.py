@@ -1,6 +1,9 @@
-"""Places in a sequence: stretches of a flag, and items spread evenly."""
+"""Places in a sequence: stretches of a flag, items spread evenly, and the pieces between joints."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -18,3 +21,9 @@ def stretches(flags: Bool[np.ndarray, " t"], at_least: int = 1) -> list[Stretch]
 def spread(count: int, at_most: int) -> Int[np.ndarray, " k"]:
     """At most ``at_most`` of the indices 0 … count − 1, evenly spread, both ends among them."""
     return np.unique(np.linspace(0, count - 1, at_most).astype(int))
+
+
+def pieces(count: int, joints: Sequence[int] = ()) -> list[range]:
+    """The items 0 … count − 1, cut before each of the ascending ``joints``."""
+    borders = [0, *joints, count]
+    return [range(first, stop) for first, stop in pairwise(borders)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -29,18 +29,31 @@ class VideoReader:
         path: The video.
         start_s: Skip this much of the video, seconds.
         max_seconds: Read at most this much, seconds; None reads to the end.
+        size: Width and height of the frames, pixels; None leaves them as they are.
 
     Raises:
         UserError: no such file, not a video, or too damaged to be opened.
     """
 
-    def __init__(self, path: Path, start_s: float = 0.0, max_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        start_s: float = 0.0,
+        max_seconds: float | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         if not path.is_file():
             raise UserError(f"{path} does not exist.", "Check the path of the video.")
         self.path = path
         self._skip_s = start_s
         self._limit = None if max_seconds is None else max(1, round(max_seconds * FPS))
         self.facts = probe_video(path)
+        self._size = size
+
+    @property
+    def parts(self) -> Sequence[VideoReader]:
+        """The videos that this one is joined of: itself alone."""
+        return (self,)
 
     @property
     def expected_frames(self) -> int | None:
@@ -67,7 +80,7 @@ class VideoReader:
         for picture, time_s in self._pictures():
             # Every output instant up to the middle between two pictures belongs to the earlier one.
             while previous is not None and emitted / FPS < (previous_s + time_s) / 2:
-                yield _to_rgb(previous, self.facts.rotation)
+                yield self._to_rgb(previous)
                 emitted += 1
                 if emitted == self._limit:
                     return
@@ -78,7 +91,7 @@ class VideoReader:
             raise UserError(f"{self.path} holds no picture that can be decoded.", "It is damaged; get another copy.")
         frame_s = 1 / self.facts.fps if self.facts.fps > 0 else 1 / FPS
         while emitted < round((last_s + frame_s) * FPS) and emitted != self._limit:
-            yield _to_rgb(previous, self.facts.rotation)
+            yield self._to_rgb(previous)
             emitted += 1
         expected = self.expected_frames
         if expected is not None and emitted < expected - max(5, 0.02 * expected):
@@ -114,10 +127,14 @@ class VideoReader:
         except av.error.FFmpegError as error:
             raise UserError(f"{self.path} is damaged ({error.strerror}).", "Get another copy of the video.") from error
 
-
-def _to_rgb(picture: av.VideoFrame, rotation: int) -> np.ndarray:
-    rgb = picture.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(rgb, -rotation // 90)) if rotation else rgb
+    def _to_rgb(self, picture: av.VideoFrame) -> np.ndarray:
+        rotation = self.facts.rotation
+        if self._size is None or self._size == (self.facts.width, self.facts.height):
+            rgb = picture.to_ndarray(format="rgb24")
+        else:
+            width, height = self._size if rotation in (0, 180) else self._size[::-1]
+            rgb = picture.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        return np.ascontiguousarray(np.rot90(rgb, -rotation // 90)) if rotation else rgb
 
 
 class VideoWriter:

@@ -57,6 +57,9 @@ class ContentPrior:
         self, speech: SpeechFeatures, voiced: Float32[np.ndarray, " t"], fps: float = 25.0
     ) -> Float32[np.ndarray, "t 64"]:
         """The features before normalisation."""
+        if speech.joints:
+            parts = speech.recordings(len(voiced), fps)
+            return np.concatenate([self.raw_features(one, voiced[where], fps) for one, where in parts])
         times_s = np.arange(len(voiced)) / fps
         moments = [self.predict(speech, times_s + shift)[:, FEATURE_COLUMNS] for shift in FEATURE_SHIFTS_S]
         return np.concatenate([*moments, voiced[:, None]], axis=1).astype(np.float32)
@@ -104,6 +107,10 @@ class ContentPrior:
 
 def voice_activity(speech: SpeechFeatures, num_frames: int, fps: float = 25.0) -> Float32[np.ndarray, " t"]:
     """How much speech is heard around each video frame, 0..1: probability of no silence, smoothed over 60 ms."""
+    if speech.joints:
+        return np.concatenate(
+            [voice_activity(one, len(where), fps) for one, where in speech.recordings(num_frames, fps)]
+        )
     from_silence = 1 - speech.phones[:, list(silence_columns())].sum(axis=1)
     kernel = np.full(7, 1 / 7)
     smooth = np.convolve(np.pad(from_silence, 3, mode="edge"), kernel, "valid")

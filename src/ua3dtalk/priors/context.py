@@ -27,8 +27,13 @@ def phone_context(speech: SpeechFeatures, times_s: Float[np.ndarray, " n"]) -> F
 
     Phones are roots of tempered posteriors: a doubtful phone still says something (on unseen people r(width) .52 to
     .54). Loudness is the log of power over its mean in speech, so that the level of a recording does not matter; it
-    says how far the mouth opens (r(opening) .46 to .51).
+    says how far the mouth opens (r(opening) .46 to .51). Of joined recordings, each is looked at by itself.
     """
+    if speech.joints:
+        context = np.zeros((len(times_s), CONTEXT_SIZE), np.float32)
+        for one, rows, own_s in _by_recording(speech, times_s):
+            context[rows] = phone_context(one, own_s)
+        return context
     return _context(_tempered(speech), _loudness(speech), speech.rate_hz, times_s)
 
 
@@ -36,9 +41,25 @@ def apply_to_context(
     speech: SpeechFeatures, times_s: Float[np.ndarray, " n"], weights: Float32[np.ndarray, "898 o"]
 ) -> Float32[np.ndarray, "n o"]:
     """``phone_context(...) @ weights`` in blocks, so that little memory is needed for long sound."""
+    if speech.joints:
+        out = np.zeros((len(times_s), weights.shape[1]), np.float32)
+        for one, rows, own_s in _by_recording(speech, times_s):
+            out[rows] = apply_to_context(one, own_s, weights)
+        return out
     phones, loudness = _tempered(speech), _loudness(speech)
     blocks = [_context(phones, loudness, speech.rate_hz, times_s[i]) @ weights for i in _blocks(len(times_s))]
     return np.concatenate(blocks) if blocks else np.zeros((0, weights.shape[1]), np.float32)
+
+
+def _by_recording(
+    speech: SpeechFeatures, times_s: np.ndarray
+) -> Iterator[tuple[SpeechFeatures, np.ndarray, np.ndarray]]:
+    """Each recording, which of the times lie in it, and these from its own start, seconds."""
+    borders_s = np.array(speech.joints) / speech.rate_hz
+    inside = np.searchsorted(borders_s, times_s + 1e-6, side="right")
+    for k, (one, _) in enumerate(speech.recordings(speech.num_audio_frames, speech.rate_hz)):
+        rows = np.flatnonzero(inside == k)
+        yield one, rows, times_s[rows] - (borders_s[k - 1] if k else 0.0)
 
 
 def _context(phones: np.ndarray, loudness: np.ndarray, rate_hz: float, times_s: np.ndarray) -> np.ndarray:

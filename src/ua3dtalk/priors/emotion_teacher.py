@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ class EmotionTeacher:
 
         A window of 3 s is read every 0.5 s; results are smoothed by an exponential average (.8) from both ends, so that
         they do not lag, and interpolated. Windows with less than 10 % voice, or 8 % of frames with a pitch, count as
-        neutral with no confidence.
+        neutral with no confidence. Of joined recordings, each is heard by itself.
 
         Args:
             speech: Features of the whole sound.
@@ -111,6 +112,8 @@ class EmotionTeacher:
                 f"The speech features come from {speech.encoder!r}, the emotion teacher from {self.encoder!r}.",
                 "Prepare the subject again, or train a teacher for this encoder.",
             )
+        if speech.joints:
+            return _joined([self.hear(one, voiced[where], fps) for one, where in speech.recordings(len(voiced), fps)])
         centres_s = np.arange(0, max(len(voiced) / fps, HOP_S), HOP_S)
         rows = _smooth(self._windows(speech, voiced, centres_s, fps))
         times_s = np.arange(len(voiced)) / fps
@@ -196,6 +199,14 @@ class EmotionTeacher:
         """
         tensors, header = load_tensors(path, kind=KIND)
         return EmotionTeacher.from_tensors(tensors, header, str(path))
+
+
+def _joined(parts: Sequence[HeardEmotion]) -> HeardEmotion:
+    """What was heard in one recording after the other."""
+    columns = {
+        field.name: np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(HeardEmotion)
+    }
+    return HeardEmotion(**columns)
 
 
 def _smooth(rows: Float[np.ndarray, "w c"]) -> Float[np.ndarray, "w c"]:

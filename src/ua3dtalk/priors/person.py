@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from jaxtyping import Float, Float32
 
+from ua3dtalk.core.sequence import pieces
 from ua3dtalk.priors.content import ContentPrior
 from ua3dtalk.priors.context import apply_to_context, phone_context
 from ua3dtalk.priors.offset import correlation
@@ -50,17 +51,38 @@ class Fold:
     """The block."""
 
 
-def make_folds(frames: Sequence[int], count: int = 4) -> list[Fold]:
-    """Contiguous blocks that cover ``frames``, each with a gap of one audio window."""
-    edges = np.linspace(0, len(frames), count + 1).round().astype(int)
+def make_folds(frames: Sequence[int], count: int = 4, joints: Sequence[int] = ()) -> list[Fold]:
+    """Contiguous blocks that cover ``frames``, each with a gap of one audio window.
+
+    Of several videos, a fold holds out one block of each: what only one of them shows is learnt in every fold.
+
+    Args:
+        frames: Ascending.
+        count: How many folds.
+        joints: First frame of each video but the first.
+
+    Raises:
+        ValueError: too few frames.
+    """
+    borders = np.searchsorted(frames, joints).tolist()
+    videos = [_blocks(frames[own.start : own.stop], count) for own in pieces(len(frames), borders)]
     folds = []
-    for low, high in pairwise(edges):
-        held = frames[low:high]
-        fit = [*frames[: max(0, low - FOLD_GAP)], *frames[high + FOLD_GAP :]]
-        if not len(held) or not fit:
+    for k in range(count):
+        fits, helds = zip(*(blocks[k] for blocks in videos), strict=True)
+        fold = Fold(list(chain(*fits)), list(chain(*helds)))
+        if not len(fold.held) or not len(fold.fit):
             raise ValueError(f"{len(frames)} frames are too few for {count} folds.")
-        folds.append(Fold(fit, held))
+        folds.append(fold)
     return folds
+
+
+def _blocks(frames: Sequence[int], count: int) -> list[tuple[Sequence[int], Sequence[int]]]:
+    """For each of the blocks of one video: the frames to fit on, and the block."""
+    edges = np.linspace(0, len(frames), count + 1).round().astype(int)
+    return [
+        ([*frames[: max(0, low - FOLD_GAP)], *frames[high + FOLD_GAP :]], frames[low:high])
+        for low, high in pairwise(edges)
+    ]
 
 
 def map_weights(

@@ -37,8 +37,8 @@ from ua3dtalk.priors.style import (
 )
 from ua3dtalk.priors.visual_emotion import FaceEmotions
 from ua3dtalk.subject.labels import NEUTRAL
+from ua3dtalk.subject.parts import joints_of, split_of
 from ua3dtalk.subject.speech_data import SpeechFeatures
-from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.subject.track_data import NUM_LOWER
 
@@ -84,7 +84,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
     if subject.stage_done(STAGE, settings):
         return
     speech, track = subject.speech(), subject.track()
-    split = make_split(subject.num_frames)
+    split, joints = split_of(subject), joints_of(subject)
     frames = [i for i in split.train if track.valid[i]]
     if len(frames) < MIN_TRAIN_FRAMES:
         raise UserError(
@@ -94,7 +94,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
     content = ContentPrior.load(config.content_model or content_module.SHIPPED)
     teacher = EmotionTeacher.load(config.emotion_model or emotion_teacher.SHIPPED)
     face = np.concatenate([track.lower, track.upper], axis=1).astype(np.float32)
-    folds = make_folds(frames, config.folds)
+    folds = make_folds(frames, config.folds, joints)
     with progress.task("priors", 3) as task:
         voiced = voice_activity(speech, subject.num_frames)
         emotion = _emotion(subject, teacher, speech, voiced, face, frames, folds)
@@ -102,7 +102,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         calm = face - emotion.shifts  # emotion is added again at the end
         style = _style(content.features(speech, voiced), speech, calm, frames, folds, config)
         task.advance(note="style")
-        lips = _lips(content, speech, calm[:, :NUM_LOWER], style.lower, voiced, frames, folds)
+        lips = _lips(content, speech, calm[:, :NUM_LOWER], style.lower, voiced, frames, folds, joints)
         task.advance(note="content")
     features = PriorFeatures(
         content=style.content,
@@ -194,16 +194,19 @@ def _lips(
     voiced: np.ndarray,
     frames: list[int],
     folds: Sequence[Fold],
+    joints: Sequence[int],
 ) -> _Lips:
     """Lower face from speech, without the emotion's share; training frames out of fold."""
     person, held_out = fit_person(content, speech, lower, by_style, frames, folds)
     predicted = predict_person(person, speech, by_style)
     predicted[np.asarray(frames)] = held_out
-    closed = close_in_silence(predicted, voiced, rest_pose(lower, voiced, frames))
+    rest = rest_pose(lower, voiced, frames, joints)
+    closed = close_in_silence(predicted, voiced, rest, joints)
     for fold in folds:  # each block's rest from the others
         held = np.asarray(fold.held)
-        closed[held] = close_in_silence(predicted, voiced, rest_pose(lower, voiced, fold.fit))[held]
-    return _Lips(person, rest_pose(lower, voiced, frames), closed)
+        of_fold = rest_pose(lower, voiced, fold.fit, joints)
+        closed[held] = close_in_silence(predicted, voiced, of_fold, joints)[held]
+    return _Lips(person, rest, closed)
 
 
 def _style(

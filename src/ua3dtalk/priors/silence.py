@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.ndimage import binary_opening, uniform_filter1d
 
+from ua3dtalk.core.sequence import pieces
 from ua3dtalk.subject.track_data import NUM_LOWER
 
 QUIET = 0.3
@@ -16,8 +17,15 @@ RAMP_FRAMES = 5
 ENOUGH_FRAMES = 12
 
 
-def quiet_weight(voiced: Float32[np.ndarray, " t"]) -> Float32[np.ndarray, " t"]:
-    """1 where nobody has spoken for more than 0.2 s around, 0 in speech, with ramps of 0.2 s inside the pause."""
+def quiet_weight(voiced: Float32[np.ndarray, " t"], joints: Sequence[int] = ()) -> Float32[np.ndarray, " t"]:
+    """1 where nobody has spoken for more than 0.2 s around, 0 in speech, with ramps of 0.2 s inside the pause.
+
+    Args:
+        voiced: Voice activity, 0..1.
+        joints: First frame of each recording but the first: no ramp reaches over them.
+    """
+    if joints:
+        return np.concatenate([quiet_weight(voiced[where]) for where in pieces(len(voiced), joints)])
     quiet = binary_opening(np.pad(voiced < QUIET, MIN_FRAMES, constant_values=False), np.ones(MIN_FRAMES))
     quiet = quiet[MIN_FRAMES:-MIN_FRAMES]
     # A ramp that begins when speech ends: the mask is shrunk by half a ramp, then smoothed by a whole one.
@@ -28,7 +36,10 @@ def quiet_weight(voiced: Float32[np.ndarray, " t"]) -> Float32[np.ndarray, " t"]
 
 
 def rest_pose(
-    lower: Float32[np.ndarray, "t 13"], voiced: Float32[np.ndarray, " t"], frames: Sequence[int]
+    lower: Float32[np.ndarray, "t 13"],
+    voiced: Float32[np.ndarray, " t"],
+    frames: Sequence[int],
+    joints: Sequence[int] = (),
 ) -> Float32[np.ndarray, " 13"]:
     """The lower face at rest: mean over silent frames, or over the tenth with the smallest opening.
 
@@ -37,7 +48,7 @@ def rest_pose(
     """
     chosen = np.asarray(frames)
     opening = lower[chosen, NUM_LOWER - 1]
-    silent = quiet_weight(voiced)[chosen] > 0.9
+    silent = quiet_weight(voiced, joints)[chosen] > 0.9
     if silent.sum() >= ENOUGH_FRAMES and opening[silent].mean() < np.median(opening):
         return lower[chosen[silent]].mean(axis=0).astype(np.float32)
     closed = opening <= np.quantile(opening, 0.1)
@@ -45,8 +56,11 @@ def rest_pose(
 
 
 def close_in_silence(
-    lower: Float32[np.ndarray, "t 13"], voiced: Float32[np.ndarray, " t"], rest: Float32[np.ndarray, " 13"]
+    lower: Float32[np.ndarray, "t 13"],
+    voiced: Float32[np.ndarray, " t"],
+    rest: Float32[np.ndarray, " 13"],
+    joints: Sequence[int] = (),
 ) -> Float32[np.ndarray, "t 13"]:
     """Blend predictions toward the resting value where nobody speaks."""
-    weight = quiet_weight(voiced)[:, None]
+    weight = quiet_weight(voiced, joints)[:, None]
     return (lower * (1 - weight) + rest * weight).astype(np.float32)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from jaxtyping import Float, Float32
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log
+from ua3dtalk.core.sequence import pieces
 from ua3dtalk.priors.content import ContentPrior
 from ua3dtalk.priors.lip_targets import lip_shapes, project
 from ua3dtalk.priors.offset import find_offset
 from ua3dtalk.priors.speech_features import PhoneEncoder, SpeechEncoder, frame_level_db
-from ua3dtalk.subject.speech_data import SCHEMA
-from ua3dtalk.subject.store import Subject
+from ua3dtalk.subject.parts import joints_of
+from ua3dtalk.subject.speech_data import SCHEMA, SpeechFeatures
+from ua3dtalk.subject.store import FPS, SAMPLE_RATE_HZ, Subject
 
 STAGE = "speech"
 QUIET_DB = -60.0
 SPEECH_FLOOR_DB = -50.0
+AUDIO_FRAMES = 4
+"""Of the features, per video frame."""
 
 
 def run_speech_stage(
@@ -28,7 +36,8 @@ def run_speech_stage(
 
     Facts: ``speech`` is ``"ok"``, ``"unsynchronised"`` (sound without a believable offset: used as it is) or ``"none"``
     (missing or silent: no file); ``offset_frames`` is the correction applied (+ = the sound came late), ``peak_r`` and
-    ``rival_r`` belong to it; ``rms_db`` and ``silent_share`` describe the sound.
+    ``rival_r`` belong to it; ``rms_db`` and ``silent_share`` describe the sound. Of several videos each is heard and
+    moved by itself: ``videos`` holds what was found in each, and ``offset_frames`` is the mean over time.
 
     Args:
         subject: A prepared subject.
@@ -49,18 +58,35 @@ def run_speech_stage(
         log.warning("%s: no speech to learn from (%.0f dB)", subject.folder, rms_db)
         subject.finish_stage(STAGE, [], facts | {"speech": "none"}, settings)
         return
-    speech = encoder.encode(samples, progress)
     prior = prior or ContentPrior.load()
-    track = subject.track()
-    steps = np.arange(int(speech.num_audio_frames / speech.rate_hz * 50)) / 50
-    offset = find_offset(prior.predict(speech, steps), project(lip_shapes(track.head_points), prior.basis))
-    speech = speech.shifted(offset.applied_frames / subject.fps) if offset.applied_frames else speech
+    points, videos = subject.track().head_points, pieces(subject.num_frames, joints_of(subject))
+    if len(videos) == 1:
+        speech, found = _hear(samples, points, encoder, prior, progress)
+    else:
+        each = [_hear(_sound_of(samples, v), points[v.start : v.stop], encoder, prior, progress) for v in videos]
+        whole = [one.part(0, len(video) * AUDIO_FRAMES) for (one, _), video in zip(each, videos, strict=True)]
+        speech, found = SpeechFeatures.joined(whole), _together([facts for _, facts in each], videos)
     speech.save(subject.folder / "speech.npz")
+    subject.finish_stage(STAGE, ["speech.npz"], facts | found, settings)
+
+
+def _hear(
+    samples: Float32[np.ndarray, " s"],
+    points: Float[np.ndarray, "t 468 3"],
+    encoder: SpeechEncoder,
+    prior: ContentPrior,
+    progress: Progress,
+) -> tuple[SpeechFeatures, dict[str, Any]]:
+    """Features of one video's sound, moved to its picture; and the facts about that."""
+    speech = encoder.encode(samples, progress)
+    steps = np.arange(int(speech.num_audio_frames / speech.rate_hz * 50)) / 50
+    offset = find_offset(prior.predict(speech, steps), project(lip_shapes(points), prior.basis))
+    speech = speech.shifted(offset.applied_frames / FPS) if offset.applied_frames else speech
     log.info(
         "sound is %+.1f frames from the picture (r %.2f, rival %.2f): %s",
         offset.frames, offset.peak, offset.rival, "corrected" if offset.accepted else "not believed, left as it is",
     )  # fmt: skip
-    facts |= {
+    return speech, {
         "speech": "ok" if offset.accepted else "unsynchronised",
         "encoder": encoder.name,
         "offset_frames": offset.applied_frames,
@@ -69,7 +95,23 @@ def run_speech_stage(
         "rival_r": round(offset.rival, 3),
         "accepted": offset.accepted,
     }
-    subject.finish_stage(STAGE, ["speech.npz"], facts, settings)
+
+
+def _sound_of(samples: Float32[np.ndarray, " s"], video: range) -> Float32[np.ndarray, " p"]:
+    per_frame = round(SAMPLE_RATE_HZ / FPS)
+    return samples[video.start * per_frame : video.stop * per_frame]
+
+
+def _together(each: Sequence[dict[str, Any]], videos: Sequence[range]) -> dict[str, Any]:
+    """The facts of all videos: means over time, and what was found in each."""
+    lengths = [len(video) for video in videos]
+    means = {
+        name: round(float(np.average([one[name] for one in each], weights=lengths)), 3)
+        for name in ("offset_frames", "peak_r", "rival_r")
+    }
+    accepted = all(one["accepted"] for one in each)
+    together = {"speech": "ok" if accepted else "unsynchronised", "encoder": each[0]["encoder"], "accepted": accepted}
+    return together | means | {"videos": list(each)}
 
 
 def _samples(subject: Subject) -> np.ndarray:

@@ -97,7 +97,7 @@ def fit_style(
         seen = mel.reshape(len(targets), FRAMES_PER_PICTURE, NUM_MEL)[torch.as_tensor(list(frames))]
         net.mel_mean.copy_(seen.mean(dim=(0, 1)))
         net.mel_std.copy_(seen.std(dim=(0, 1)) + 1e-3)
-        starts, length = _starts(frames, config.length)
+        starts, length = _starts(frames, config.length, [where.start for _, where in speech.recordings(len(targets))])
         optimizer = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=3e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.steps)
         face, frozen = torch.from_numpy(targets), torch.from_numpy(content)
@@ -118,12 +118,20 @@ def fit_style(
     return net.eval()
 
 
-def _starts(frames: Sequence[int], length: int) -> tuple[np.ndarray, int]:
-    """Where sequences without a gap begin, and their length (shorter when no stretch is long enough)."""
+def _starts(frames: Sequence[int], length: int, recordings: Sequence[int]) -> tuple[np.ndarray, int]:
+    """Where sequences without a gap begin, and their length (shorter when no stretch is long enough).
+
+    Args:
+        frames: Ascending.
+        length: Wanted.
+        recordings: First frame of each recording: no sequence reaches from one into the next.
+    """
     index = np.asarray(frames)
+    recording = np.searchsorted(recordings, index, side="right")
     while length > 1:
-        ahead = index[length - 1 :] - index[: len(index) - length + 1]
-        starts = index[: len(index) - length + 1][ahead == length - 1]
+        first, last = slice(max(0, len(index) - length + 1)), slice(length - 1, None)
+        whole = (index[last] - index[first] == length - 1) & (recording[last] == recording[first])
+        starts = index[first][whole]
         if len(starts):
             return starts, length
         length //= 2
@@ -139,6 +147,8 @@ def _picture_mel(speech: SpeechFeatures, num_frames: int) -> Float32[np.ndarray,
 @torch.no_grad()
 def style_features(net: StyleNet, speech: SpeechFeatures, num_frames: int) -> Float32[np.ndarray, "t 64"]:
     """``f_style`` of a recording of any length, in overlapping chunks of 20 s."""
+    if speech.joints:
+        return np.concatenate([style_features(net, one, len(where)) for one, where in speech.recordings(num_frames)])
     mel = torch.from_numpy(_picture_mel(speech, num_frames))
     out = np.zeros((num_frames, NUM_FEATURES), np.float32)
     for start in range(0, num_frames, CHUNK):

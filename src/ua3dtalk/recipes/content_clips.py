@@ -12,7 +12,8 @@ from ua3dtalk.media.audio import SAMPLE_RATE_HZ, read_audio
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.priors.content_training import ContentClip
 from ua3dtalk.priors.lip_targets import lip_shapes
-from ua3dtalk.subject.split import make_split
+from ua3dtalk.subject.parts import joints_of
+from ua3dtalk.subject.split import GAP_FRAMES, make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.landmarks import NUM_LANDMARKS, FaceMeshLandmarks
 from ua3dtalk.tracking.normalised import normalised_points
@@ -43,8 +44,10 @@ def load_clip(path: Path, person: str | None = None, *, whole: bool = False, cac
         subject = Subject.open(path)
         if not subject.has_audio:
             raise UserError(f"{path} has no sound to learn from.", "Use a video in which the person speaks.")
+        if joints_of(subject):
+            raise UserError(f"{path} is joined of several videos.", "Give each video by itself, under one person.")
         track = subject.track()
-        used = subject.num_frames if whole else make_split(subject.num_frames).train.stop
+        used = subject.num_frames if whole else make_split(subject.num_frames).test.start - GAP_FRAMES
         audio = subject.audio()[: used * SAMPLE_RATE_HZ // FPS]
         landmarks = np.where(track.valid[:, None, None], track.landmarks, np.nan)[:used]
     else:

@@ -15,6 +15,7 @@ from ua3dtalk.avatar.pose_loop import torso_over
 from ua3dtalk.avatar.storage import load_avatar, load_poses, read_index
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent
+from ua3dtalk.core.sequence import pieces
 from ua3dtalk.evaluation.image import through_jpeg
 from ua3dtalk.evaluation.protocol import Reference
 from ua3dtalk.evaluation.report import ReportInputs, write_report
@@ -23,7 +24,7 @@ from ua3dtalk.recipes.measures import MeasureOptions, all_meters, emotion_meter
 from ua3dtalk.recipes.speed import measure_speed
 from ua3dtalk.recipes.train import conditions
 from ua3dtalk.render.select import make_rasterizer
-from ua3dtalk.subject.split import make_split
+from ua3dtalk.subject.parts import joints_of, sound_offset_frames, split_of
 from ua3dtalk.subject.store import SAMPLE_RATE_HZ, Subject
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 
@@ -66,7 +67,7 @@ def evaluate_avatar(
     rasterizer = make_rasterizer(target)
     loaded = load_avatar(avatar, rasterizer, target, exact=True)
     viewmats = load_poses(avatar)
-    frames = make_split(opened.num_frames).test
+    frames = split_of(opened).test
     sources: dict[str, FrameSource] = {"real": lambda i: through_jpeg(opened.frame(i))}
     doubts: dict[str, Callable[[int], float]] = {}
     for name, (track, motion) in protocol_rows(opened, avatar / "priors.safetensors").items():
@@ -102,9 +103,11 @@ def held_out_sound(subject: Subject, frames: range) -> np.ndarray | None:
     """The sound of the held-out frames, moved onto the picture's time axis as the features were."""
     if not subject.has_audio:
         return None
-    offset = float(subject.facts("speech").get("offset_frames", 0.0))
-    samples = subject.audio()
-    first = round((frames.start + offset) / subject.fps * SAMPLE_RATE_HZ)
+    offset = sound_offset_frames(subject, frames.start)
+    video = next(one for one in pieces(subject.num_frames, joints_of(subject)) if frames.start in one)
+    start, stop = (round(i / subject.fps * SAMPLE_RATE_HZ) for i in (video.start, video.stop))
+    samples = subject.audio()[start:stop]
+    first = round((frames.start - video.start + offset) / subject.fps * SAMPLE_RATE_HZ)
     last = first + round(len(frames) / subject.fps * SAMPLE_RATE_HZ)
     padded = np.pad(samples, (max(-first, 0), max(last - len(samples), 0)))
     return padded[max(first, 0) : max(first, 0) + last - first]

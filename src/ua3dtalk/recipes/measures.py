@@ -23,7 +23,7 @@ from ua3dtalk.evaluation.ms_ssim import make_ms_ssim_meter
 from ua3dtalk.evaluation.protocol import MakeMeters
 from ua3dtalk.evaluation.seam import SeamMeter
 from ua3dtalk.evaluation.syncnet_meter import WEIGHTS_NAME, make_syncnet_meter
-from ua3dtalk.subject.split import make_split
+from ua3dtalk.subject.parts import split_of
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.normalised import normalised_points
 
@@ -103,7 +103,7 @@ def emotion_meter(subject: Subject, frames: range) -> MakeMeter | None:
     """
     if not subject.labels:
         return None
-    train = [i for i in make_split(subject.num_frames).train if _label(subject, i) is not None]
+    train = [i for i in split_of(subject).train if _label(subject, i) is not None]
     chosen = train[:: max(1, len(train) // LEARNT_FRAMES)]
     if len(chosen) < 2 * LEAST_FRAMES:
         return None

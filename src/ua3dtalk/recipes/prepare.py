@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ua3dtalk.core.errors import UserError
@@ -9,13 +10,14 @@ from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.priors.speech_stage import run_speech_stage
 from ua3dtalk.recipes.data_report.report import PAGE_NAME, write_data_report
 from ua3dtalk.subject.consent import Asker
+from ua3dtalk.subject.parts import videos_of
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.pipeline import prepare
 from ua3dtalk.tracking.prepare_config import PrepareConfig
 
 
 def prepare_subject(
-    video: Path,
+    video: Path | Sequence[Path],
     out: Path,
     config: PrepareConfig | None = None,
     *,
@@ -25,7 +27,7 @@ def prepare_subject(
     """Prepare a portrait video of one speaker, and report on it (``report.html``, ``report.json``).
 
     Args:
-        video: Any container and codec that FFmpeg's libraries read.
+        video: Any container and codec that FFmpeg's libraries read; or several, of one speaker by one camera.
         out: Subject folder to write; an interrupted run is continued.
         config: Size, part of the video, labels, face model; None for the defaults.
         ask: Whether the person agreed; not called where the subject remembers it. None records nothing.
@@ -37,7 +39,8 @@ def prepare_subject(
     """
     report = progress or Silent()
     config = config or PrepareConfig()
-    return finish_subject(prepare(video, out, config, report, ask), report, config.start_s)
+    subject = prepare(video, out, config, report, ask)
+    return finish_subject(subject, report, 0.0 if videos_of(subject) else config.start_s)
 
 
 def finish_subject(subject: Subject, progress: Progress, start_s: float = 0.0) -> Subject:

@@ -22,8 +22,8 @@ from ua3dtalk.recipes.data_report.report import PAGE_NAME, refusal
 from ua3dtalk.recipes.truth import SubjectTruth
 from ua3dtalk.render.rasterizer import Rasterizer
 from ua3dtalk.render.select import make_rasterizer
+from ua3dtalk.subject.parts import split_of
 from ua3dtalk.subject.speech_data import SpeechFeatures
-from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.topology import mean_face
 from ua3dtalk.training.config import TrainConfig
@@ -121,7 +121,7 @@ def require_trainable(subject: Subject) -> None:
 def build_run(subject: Subject, config: TrainConfig, rasterizer: Rasterizer, device: torch.device) -> TrainingRun:
     """Fresh layers, conditions and targets of a subject, before the first step."""
     track = subject.track()
-    split = make_split(subject.num_frames)
+    split = split_of(subject)
     generator = torch.Generator().manual_seed(config.seed)
     frames = np.array(split.train)
     frames = frames[track.valid[frames]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from jaxtyping import Float, Float32
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import ARCHIVE_ERRORS, atomic_path
+from ua3dtalk.core.sequence import pieces
 
 NUM_PHONES = 42
 NUM_MEL = 80
@@ -37,6 +39,8 @@ class SpeechFeatures:
     """Name and hash of the encoder; features of different encoders do not mix."""
     rate_hz: float = 100.0
     """Frames per second."""
+    joints: tuple[int, ...] = ()
+    """Frames at which another recording begins: nothing looks across."""
 
     def __post_init__(self) -> None:
         lengths = {"phones": len(self.phones), "mel": len(self.mel), "voice": len(self.voice)}
@@ -45,11 +49,43 @@ class SpeechFeatures:
         shapes = [track.shape[1:] for track in (self.phones, self.mel, self.voice)]
         if shapes != [(NUM_PHONES,), (NUM_MEL,), (NUM_VOICE,)]:
             raise ValueError(f"Columns: {shapes}; {NUM_PHONES}, {NUM_MEL} and {NUM_VOICE} are needed.")
+        if any(len(piece) < 1 for piece in pieces(len(self.mel), self.joints)):
+            raise ValueError(f"Joints {self.joints} do not ascend from 1 to {len(self.mel) - 1}.")
 
     @property
     def num_audio_frames(self) -> int:
         """A."""
         return len(self.mel)
+
+    @staticmethod
+    def joined(recordings: Sequence[SpeechFeatures]) -> SpeechFeatures:
+        """Recordings one after the other, all of one encoder and rate."""
+        first = recordings[0]
+        if any((one.encoder, one.rate_hz) != (first.encoder, first.rate_hz) for one in recordings):
+            raise ValueError("Recordings to be joined must come from one encoder.")
+        phones, mel, voice = (
+            np.concatenate([getattr(one, n) for one in recordings]) for n in ("phones", "mel", "voice")
+        )
+        starts = np.cumsum([one.num_audio_frames for one in recordings])[:-1].tolist()
+        return SpeechFeatures(phones, mel, voice, encoder=first.encoder, rate_hz=first.rate_hz, joints=tuple(starts))
+
+    def recordings(self, num_frames: int, fps: float = 25.0) -> list[tuple[SpeechFeatures, range]]:
+        """Each recording by itself, with the video frames that it goes with.
+
+        Args:
+            num_frames: T; the last recording goes on to the end.
+            fps: Video frames per second.
+        """
+        borders = [round(joint / self.rate_hz * fps) for joint in self.joints]
+        found = []
+        for sound, where in zip(pieces(self.num_audio_frames, self.joints), pieces(num_frames, borders), strict=True):
+            found.append((self.part(sound.start, sound.stop), where))
+        return found
+
+    def part(self, first: int, stop: int) -> SpeechFeatures:
+        """Frames ``first`` to ``stop`` of one recording."""
+        tracks = (track[first:stop] for track in (self.phones, self.mel, self.voice))
+        return SpeechFeatures(*tracks, encoder=self.encoder, rate_hz=self.rate_hz)
 
     def windows(self, num_frames: int, fps: float = 25.0) -> Float32[np.ndarray, "t 42 16"]:
         """The sound around each video frame, as the audio encoder reads it.
@@ -61,23 +97,33 @@ class SpeechFeatures:
         Returns:
             Square roots of the phone posteriors at 16 steps of 20 ms, centred on each frame.
         """
+        if self.joints:
+            return np.concatenate([one.windows(len(where), fps) for one, where in self.recordings(num_frames, fps)])
         offsets_s = (np.arange(WINDOW_STEPS) - (WINDOW_STEPS - 1) / 2) * STEP_S
         times_s = np.arange(num_frames)[:, None] / fps + offsets_s  # [T, 16]
         sampled = sample_at(np.sqrt(smooth_20ms(self.phones)), times_s.ravel() * self.rate_hz)
         return np.ascontiguousarray(sampled.reshape(num_frames, WINDOW_STEPS, NUM_PHONES).transpose(0, 2, 1))
 
     def shifted(self, shift_s: float) -> SpeechFeatures:
-        """The same features where frame ``a`` holds what was heard at ``a / rate_hz + shift_s`` (edges repeated)."""
+        """The same features where frame ``a`` holds what was heard at ``a / rate_hz + shift_s`` (edges repeated).
+
+        Raises:
+            ValueError: joined recordings, which have offsets of their own.
+        """
+        if self.joints:
+            raise ValueError("Shift each recording before they are joined.")
         index = np.arange(self.num_audio_frames) + shift_s * self.rate_hz
         phones, mel, voice = (sample_at(track, index) for track in (self.phones, self.mel, self.voice))
         return SpeechFeatures(phones, mel, voice, encoder=self.encoder, rate_hz=self.rate_hz)
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` in one atomic step."""
-        encoder, rate_hz, schema = np.array(self.encoder), np.array(self.rate_hz), np.array(SCHEMA)
-        phones, mel, voice = self.phones, self.mel, self.voice
+        arrays = {"phones": self.phones, "mel": self.mel, "voice": self.voice, "encoder": np.array(self.encoder)}
+        arrays |= {"rate_hz": np.array(self.rate_hz), "schema": np.array(SCHEMA)}
+        if self.joints:
+            arrays["joints"] = np.array(self.joints)
         with atomic_path(path) as partial:
-            np.savez(partial, phones=phones, mel=mel, voice=voice, encoder=encoder, rate_hz=rate_hz, schema=schema)
+            np.savez(partial, **arrays)  # type: ignore[arg-type]
 
     @staticmethod
     def load(path: Path) -> SpeechFeatures:
@@ -96,6 +142,7 @@ class SpeechFeatures:
                     archive["voice"],
                     encoder=str(archive["encoder"]),
                     rate_hz=float(archive["rate_hz"]),
+                    joints=tuple(archive["joints"].tolist()) if "joints" in archive else (),
                 )
         except FileNotFoundError as error:
             raise UserError(f"{path} does not exist (a video without speech has none).", AGAIN) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -184,6 +184,13 @@ def find_speaker(samples: Iterable[list[np.ndarray]]) -> Speaker | None:
     areas = [float(np.median([np.prod(b[2:] - b[:2]) for b in track])) for track in tracks]
     best = int(np.argmax([len(track) * area for track, area in zip(tracks, areas, strict=True)]))
     return Speaker(np.array(tracks[best]), count, sum(len(t) >= max(1, count / 5) for t in tracks))
+
+
+def speaker_of_all(videos: Sequence[Speaker]) -> Speaker:
+    """One speaker seen in several videos: each counts the same, however long it is."""
+    most = max(len(one.boxes) for one in videos)
+    boxes = np.concatenate([np.resize(one.boxes, (most, 4)) for one in videos])
+    return Speaker(boxes, sum(one.num_samples for one in videos), max(one.num_faces for one in videos))
 
 
 def _same_face(a: np.ndarray, b: np.ndarray) -> bool:

@@ -7,7 +7,7 @@ over many frames in a plane in which the head stands still, then applied to each
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -226,16 +226,19 @@ def label_face_parts(
     labels[find_inner_mouth(frame, landmarks)] = Label.INNER_MOUTH
 
 
-def without_flicker(frames: Iterable[UInt8[np.ndarray, "h w"]]) -> Iterator[UInt8[np.ndarray, "h w"]]:
+def without_flicker(
+    frames: Iterable[UInt8[np.ndarray, "h w"]], joints: Sequence[int] = ()
+) -> Iterator[UInt8[np.ndarray, "h w"]]:
     """Labels in order; a pixel that differs from the frames before and after it, which agree, is made to agree too.
 
-    Parts of the face move fast and are left as they are.
+    Parts of the face move fast and are left as they are. Nothing is compared across ``joints``, which begin a video.
     """
     before: np.ndarray | None = None
     now: np.ndarray | None = None
-    for after in frames:
+    for t, after in enumerate(frames):
         if now is not None:
-            yield now if before is None else _between(before, now, after)
+            yield now if before is None or t in joints else _between(before, now, after)
+        now = None if t in joints else now
         before, now = now, after
     if now is not None:
         yield now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from typing import Any
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import file_sha256
 from ua3dtalk.core.progress import Progress, Silent, log
+from ua3dtalk.media.joined import JoinedVideos
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.consent import Asker
 from ua3dtalk.subject.labels import read_emotion_csv
+from ua3dtalk.subject.parts import VideoPart, spans_of, videos_of
 from ua3dtalk.subject.store import SourceFacts, Subject
 from ua3dtalk.tracking import stage_face, stage_picture, stage_pose
 from ua3dtalk.tracking.prepare_config import PrepareConfig
@@ -34,15 +37,22 @@ class PlannedStage:
 
 
 def prepare(
-    video: Path, out: Path, config: PrepareConfig, progress: Progress | None = None, ask: Asker | None = None
+    video: Path | Sequence[Path],
+    out: Path,
+    config: PrepareConfig,
+    progress: Progress | None = None,
+    ask: Asker | None = None,
 ) -> Subject:
     """Make a subject folder of a portrait video: frames, pose, masks, expression, layers, sound.
+
+    Several videos of one person by one camera become one sequence: one head, one camera, one background. Nothing is
+    smoothed or tracked across the joints, which the subject records.
 
     A stage that has finished with the same video and settings is not done again, so a killed run goes on where it
     was. Memory does not grow with the length of the video (but for a few floats per frame and landmark).
 
     Args:
-        video: Any video with one speaker.
+        video: Any video with one speaker, or several of the same speaker.
         out: The subject folder; made if need be.
         config: Settings.
         progress: Where progress is shown.
@@ -55,11 +65,12 @@ def prepare(
         UserError: the video cannot be used; what this call made is removed again.
     """
     progress = progress or Silent()
-    reader = VideoReader(video, config.start_s, config.max_seconds)
+    videos = (video,) if isinstance(video, Path) else tuple(video)
+    _check_labels(videos, config)
+    reader = _reader(videos, config)
     if config.require_audio and not reader.facts.has_audio:
-        raise UserError(f"{video} has no sound.", "Give a video with sound, or do without speech.")
-    labels = tuple(read_emotion_csv(config.labels)) if config.labels else ()
-    source = SourceFacts(name=video.name, sha256=file_sha256(video), num_frames=0, width=0, height=0, labels=labels)
+        raise UserError(f"{reader.path} has no sound.", "Give a video with sound, or do without speech.")
+    source = _source(videos, config)
     plan = [
         PlannedStage(
             name=name,
@@ -76,7 +87,43 @@ def prepare(
             ("audio", stage_picture.run_audio),
         )
     ]
-    return run_stages(out, source, plan, ask)
+    subject = run_stages(out, source, plan, ask)
+    if config.video_labels:
+        whole = VideoPart(name=source.name, sha256=source.sha256, first=0, num_frames=subject.num_frames)
+        subject.set_labels(spans_of(videos_of(subject) or (whole,), config.video_labels))
+    return subject
+
+
+def _check_labels(videos: Sequence[Path], config: PrepareConfig) -> None:
+    """One label for each video, or a table for a single one."""
+    given = len(config.video_labels)
+    if given and given != len(videos):
+        raise UserError(
+            f"{given} emotion label{'s' * (given > 1)} for {len(videos)} video{'s' * (len(videos) > 1)}.",
+            "Give one for each video, in the same order.",
+        )
+    if config.labels and len(videos) > 1:
+        raise UserError(
+            f"{config.labels} labels the times of one video, but there are {len(videos)}.",
+            "Give one emotion for each video, or one video.",
+        )
+
+
+def _reader(videos: Sequence[Path], config: PrepareConfig) -> VideoReader:
+    if not videos:
+        raise UserError("No video is named.", "Name at least one.")
+    if len(videos) == 1:
+        return VideoReader(videos[0], config.start_s, config.max_seconds)
+    return JoinedVideos(videos, config.start_s, config.max_seconds)
+
+
+def _source(videos: Sequence[Path], config: PrepareConfig) -> SourceFacts:
+    """What the subject is made of; several videos in another order are another source."""
+    sums = [file_sha256(video) for video in videos]
+    sha256 = sums[0] if len(sums) == 1 else hashlib.sha256(" ".join(sums).encode()).hexdigest()
+    name = ", ".join(video.name for video in videos)
+    labels = tuple(read_emotion_csv(config.labels)) if config.labels else ()
+    return SourceFacts(name=name, sha256=sha256, num_frames=0, width=0, height=0, labels=labels)
 
 
 def run_stages(out: Path, source: SourceFacts, plan: Sequence[PlannedStage], ask: Asker | None = None) -> Subject:

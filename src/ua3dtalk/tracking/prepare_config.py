@@ -31,11 +31,13 @@ class PrepareConfig:
     size: int = 512
     """Largest side of the stored frames, pixels; smaller sources keep their size."""
     start_s: float = 0.0
-    """Skip this much of the video, seconds."""
+    """Skip this much of each video, seconds."""
     max_seconds: float | None = None
-    """Use at most this much, seconds; None uses all."""
+    """Use at most this much of each, seconds; None uses all."""
     labels: Path | None = None
     """CSV file with the columns start_s,end_s,label,intensity."""
+    video_labels: tuple[str, ...] = ()
+    """Emotion that each video shows from end to end, in the order of the videos; empty where nothing is said."""
     face_model: Path | None = None
     """A MediaPipe face_landmarker.task to use instead of the built-in model."""
     require_audio: bool = False

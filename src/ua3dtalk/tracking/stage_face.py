@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,11 @@ from jaxtyping import Bool, Float64
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.parallel import ordered_map
-from ua3dtalk.core.progress import Progress, log, track
-from ua3dtalk.core.sequence import stretches
+from ua3dtalk.core.progress import Progress, Task, log
+from ua3dtalk.core.sequence import pieces, stretches
 from ua3dtalk.media.video import VideoReader
-from ua3dtalk.subject.split import make_split
-from ua3dtalk.subject.store import Subject
+from ua3dtalk.subject.parts import joints_of, split_of
+from ua3dtalk.subject.store import FPS, Subject
 from ua3dtalk.subject.track_data import TrackData
 from ua3dtalk.tracking.expression import AU_NAMES, SHAPES_OF_UNIT, measure_expression, units_of_blendshapes
 from ua3dtalk.tracking.head_frame import to_head_frame
@@ -28,34 +30,21 @@ Outcome = tuple[list[str], dict[str, Any]]
 
 def run_landmarks(subject: Subject, reader: VideoReader, config: PrepareConfig, progress: Progress) -> Outcome:
     """Landmarks of every frame; short gaps are bridged, long ones refused."""
-    faces = int(subject.facts("frames")["faces_seen"])
-    model: FaceLandmarks = (
-        TaskLandmarks(config.face_model) if config.face_model else FaceMeshLandmarks(max_faces=min(faces, 4))
-    )
     landmarks = np.full((subject.num_frames, NUM_LANDMARKS, 3), np.nan, np.float32)
     units = np.full((subject.num_frames, len(SHAPES_OF_UNIT)), np.nan, np.float32)
-    name = model.name
-    second: FaceMeshLandmarks | None = None
-    try:
-        frames = ordered_map(subject.frame, range(subject.num_frames), workers=1)
-        for i, frame in enumerate(track(progress, "landmarks", frames, subject.num_frames)):
-            found = model.detect(frame)
-            if found is not None and model.blendshapes is not None:
-                units[i] = units_of_blendshapes(model.blendshapes)
-            if found is None:
-                second = second or FaceMeshLandmarks(static=True, min_confidence=0.25)
-                found = second.detect(frame)
-            if found is not None:
-                landmarks[i] = found
-    finally:
-        model.close()
-        if second is not None:
-            second.close()
+    joints = joints_of(subject)
+    videos = pieces(subject.num_frames, joints)
+    name = ""
+    with progress.task("landmarks", subject.num_frames) as task:
+        for video in videos:  # each with a model of its own: models follow a face from frame to frame
+            name = _detect(subject, video, config, landmarks, units, task)
     valid = np.isfinite(landmarks[:, 0, 0])
-    _refuse_long_gaps(valid, subject, reader, config)
+    for one, video in zip(reader.parts, videos, strict=True):
+        _refuse_long_gaps(valid[video.start : video.stop], one.path, config)
     named = np.isfinite(units[:, 0])
-    units = bridge(units, named) if named.any() else units[:0]
-    save_arrays(subject.folder / "landmarks.npz", landmarks=bridge(landmarks, valid), valid=valid, units=units)
+    units = bridge(units, named, joints) if all(named[video].any() for video in videos) else units[:0]
+    landmarks = bridge(landmarks, valid, joints)
+    save_arrays(subject.folder / "landmarks.npz", landmarks=landmarks, valid=valid, units=units)
     lost = int((~valid).sum())
     if lost:
         log.info("The face was lost in %d of %d frames; bridged.", lost, len(valid))
@@ -68,20 +57,56 @@ def run_landmarks(subject: Subject, reader: VideoReader, config: PrepareConfig, 
     return ["landmarks.npz"], facts
 
 
-def _refuse_long_gaps(valid: np.ndarray, subject: Subject, reader: VideoReader, config: PrepareConfig) -> None:
+def _detect(
+    subject: Subject, video: range, config: PrepareConfig, landmarks: np.ndarray, units: np.ndarray, task: Task
+) -> str:
+    """Fill in landmarks and blendshape units of the frames of one video; the name of the model."""
+    faces = int(subject.facts("frames")["faces_seen"])
+    model: FaceLandmarks = (
+        TaskLandmarks(config.face_model) if config.face_model else FaceMeshLandmarks(max_faces=min(faces, 4))
+    )
+    second: FaceMeshLandmarks | None = None
+    try:
+        for i, frame in zip(video, ordered_map(subject.frame, video, workers=1), strict=True):
+            found = model.detect(frame)
+            if found is not None and model.blendshapes is not None:
+                units[i] = units_of_blendshapes(model.blendshapes)
+            if found is None:
+                second = second or FaceMeshLandmarks(static=True, min_confidence=0.25)
+                found = second.detect(frame)
+            if found is not None:
+                landmarks[i] = found
+            task.advance()
+    finally:
+        model.close()
+        if second is not None:
+            second.close()
+    return model.name
+
+
+def _refuse_long_gaps(valid: np.ndarray, path: Path, config: PrepareConfig) -> None:
     if valid.mean() < 0.5:
         raise UserError(
-            f"{reader.path}: a face was found in only {valid.mean():.0%} of the frames.",
+            f"{path}: a face was found in only {valid.mean():.0%} of the frames.",
             "Film one real person from the front, in good light.",
         )
-    long = [(a, b) for a, b in stretches(~valid) if (b - a) / subject.fps > config.max_gap_s]
+    long = [(a, b) for a, b in stretches(~valid) if (b - a) / FPS > config.max_gap_s]
     if long:
-        listed = ", ".join(f"{a / subject.fps:.1f}–{b / subject.fps:.1f} s" for a, b in long[:8])
-        raise UserError(f"{reader.path}: the face is lost for long at {listed}.", "Cut these parts out of the video.")
+        listed = ", ".join(f"{a / FPS:.1f}–{b / FPS:.1f} s" for a, b in long[:8])
+        raise UserError(f"{path}: the face is lost for long at {listed}.", "Cut these parts out of the video.")
 
 
-def bridge(values: np.ndarray, valid: Bool[np.ndarray, " t"]) -> np.ndarray:
-    """Values [T, ...] with those of frames that are not valid interpolated linearly (held at the ends)."""
+def bridge(values: np.ndarray, valid: Bool[np.ndarray, " t"], joints: Sequence[int] = ()) -> np.ndarray:
+    """Values [T, ...] with those of frames that are not valid interpolated linearly (held at the ends).
+
+    Args:
+        values: One row for each frame.
+        valid: Which are to be kept.
+        joints: First frame of each video but the first: nothing is interpolated across.
+    """
+    if joints:
+        videos = pieces(len(values), joints)
+        return np.concatenate([bridge(values[v.start : v.stop], valid[v.start : v.stop]) for v in videos])
     if valid.all():
         return values
     good = np.flatnonzero(valid)
@@ -111,7 +136,7 @@ def run_expression(subject: Subject, reader: VideoReader, config: PrepareConfig,
     poses = Poses(pose["rotations"], pose["translations"])
     focal, centre = float(pose["focal"]), pose["centre"]
     points = to_head_frame(arrays["landmarks"], poses, pose["shape"], focal, centre)
-    split = make_split(subject.num_frames)
+    split = split_of(subject)
     train = np.array([i for i in split.train if arrays["valid"][i]])
     angles = pose_angles(poses)
     units = arrays["units"]
@@ -137,7 +162,10 @@ def run_expression(subject: Subject, reader: VideoReader, config: PrepareConfig,
     facts = {
         "lower_face_explained": round(found.explained, 4),
         "opening_percentiles": np.percentile(found.opening, [5, 50, 95]).round(4).tolist(),
-        "blinks": count_blinks(found.action_units[:, AU_NAMES.index("AU45")]),
+        "blinks": sum(
+            count_blinks(found.action_units[video, AU_NAMES.index("AU45")])
+            for video in pieces(subject.num_frames, joints_of(subject))
+        ),
         "pose_range_deg": {
             name: np.percentile(degrees[:, k], [2, 98]).round(1).tolist()
             for k, name in enumerate(("pitch", "yaw", "roll"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,20 @@ import numpy as np
 
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.files import file_sha256
 from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.core.progress import Progress, log, track
-from ua3dtalk.core.sequence import spread
+from ua3dtalk.core.sequence import pieces, spread
 from ua3dtalk.media.audio import level_db, read_audio, write_flac
+from ua3dtalk.media.joined import LEAST_S, too_short
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.frames import read_picture
 from ua3dtalk.subject.labels import Label
-from ua3dtalk.subject.store import Subject
+from ua3dtalk.subject.parts import VideoPart, joints_of
+from ua3dtalk.subject.store import FPS, Subject
 from ua3dtalk.tracking.alignment import align_heads
 from ua3dtalk.tracking.colour import colour_bins
-from ua3dtalk.tracking.crop import choose_box, scan_for_speaker
+from ua3dtalk.tracking.crop import Speaker, choose_box, scan_for_speaker, speaker_of_all
 from ua3dtalk.tracking.layers import fill_holes, masked_median, torso_layer
 from ua3dtalk.tracking.parsing import Keyframe, Parser, to_work_size, without_flicker, work_scale
 from ua3dtalk.tracking.person import PersonMask
@@ -44,10 +47,8 @@ def run_frames(subject: Subject, reader: VideoReader, config: PrepareConfig, pro
     expected = reader.expected_frames
     if expected is not None and expected < MIN_SECONDS * subject.fps:
         raise _too_short(reader, expected)
-    every = max(SCAN_EVERY, (expected or 0) // SCAN_AT_MOST)
-    speaker, shape = scan_for_speaker(track(progress, "looking for the face", reader, expected), every)
-    if speaker is None:
-        raise UserError(f"{reader.path}: no face was found.", "Film one person from the front, in good light.")
+    _refuse_some_silent(reader)
+    speaker, shape = _find_speaker(reader, progress)
     box = choose_box(speaker, shape[1], shape[0], config.size)
     with atomic_folder(subject.folder / "frames") as folder:
 
@@ -58,7 +59,15 @@ def run_frames(subject: Subject, reader: VideoReader, config: PrepareConfig, pro
             write_picture(path, picture)
             return None if i % 50 else float(np.mean((read_picture(path, 3).astype(np.float32) - picture) ** 2))
 
-        written = list(track(progress, "frames", ordered_map(store, enumerate(reader)), expected))
+        counts = [0] * len(reader.parts)
+
+        def pictures() -> Iterator[np.ndarray]:
+            for k, part in enumerate(reader.parts):
+                for picture in part:
+                    counts[k] += 1
+                    yield picture
+
+        written = list(track(progress, "frames", ordered_map(store, enumerate(pictures())), expected))
         count, error = len(written), [value for value in written if value is not None]
         if count < MIN_SECONDS * subject.fps:
             raise _too_short(reader, count)
@@ -73,7 +82,45 @@ def run_frames(subject: Subject, reader: VideoReader, config: PrepareConfig, pro
         "source": to_plain(reader.facts),
         "jpeg_psnr_db": round(10 * np.log10(255**2 / max(float(np.mean(error)), 1e-9)), 2),
     }
+    if len(counts) > 1:
+        facts["videos"] = to_plain(_joined(reader.parts, counts))
     return ["frames"], facts
+
+
+def _find_speaker(reader: VideoReader, progress: Progress) -> tuple[Speaker, tuple[int, int]]:
+    """The speaker of all videos together, and height and width of their pictures."""
+    found, shape = [], (0, 0)
+    for part in reader.parts:
+        expected = part.expected_frames
+        every = max(SCAN_EVERY, (expected or 0) // SCAN_AT_MOST)
+        speaker, shape = scan_for_speaker(track(progress, "looking for the face", part, expected), every)
+        if speaker is None:
+            raise UserError(f"{part.path}: no face was found.", "Film one person from the front, in good light.")
+        found.append(speaker)
+    return (found[0] if len(found) == 1 else speaker_of_all(found)), shape
+
+
+def _refuse_some_silent(reader: VideoReader) -> None:
+    """Of several videos with sound, all are silent or none is."""
+    if len(reader.parts) > 1 and reader.facts.has_audio:
+        seconds = [None if part.expected_frames is None else part.expected_frames / FPS for part in reader.parts]
+        sounds = [read_audio(part.path, part.start_s, s)[0] for part, s in zip(reader.parts, seconds, strict=True)]
+        silent = [part.path for part, one in zip(reader.parts, sounds, strict=True) if level_db(one) < SILENCE_DB]
+        if 0 < len(silent) < len(sounds):
+            cure = f"Leave {silent[0].name} out, or give a version of it with sound."
+            raise UserError(f"{silent[0]} is silent, but others are not.", cure)
+
+
+def _joined(parts: Sequence[VideoReader], counts: Sequence[int]) -> tuple[VideoPart, ...]:
+    """Where each video begins in the subject."""
+    for part, count in zip(parts, counts, strict=True):
+        if count < LEAST_S * FPS:
+            raise too_short(part.path, count)
+    starts = np.cumsum([0, *counts]).tolist()
+    return tuple(
+        VideoPart(name=part.path.name, sha256=file_sha256(part.path), first=first, num_frames=count)
+        for part, first, count in zip(parts, starts, counts, strict=False)
+    )
 
 
 def _too_short(reader: VideoReader, count: int) -> UserError:
@@ -118,7 +165,7 @@ def run_parsing(subject: Subject, reader: VideoReader, config: PrepareConfig, pr
                 write_picture(folder / f"{i:06d}.png", labels)
                 return np.bincount(labels.ravel(), minlength=len(Label)) / labels.size
 
-            steady = enumerate(without_flicker(ordered_map(label, seen())))
+            steady = enumerate(without_flicker(ordered_map(label, seen()), joints_of(subject)))
             for share in track(progress, "parsing", ordered_map(store, steady), subject.num_frames):
                 shares += share
     shares /= subject.num_frames
@@ -166,12 +213,15 @@ def run_audio(subject: Subject, reader: VideoReader, config: PrepareConfig, prog
             raise UserError(f"{reader.path} has no sound.", "Give a video with sound.")
         log.warning("The video has no sound: an avatar of it cannot learn to speak from it.")
         return [], {"present": False, "silent": True, "level_db": None}
-    samples, rate = read_audio(reader.path, reader.start_s, subject.num_frames / subject.fps)
+    videos = pieces(subject.num_frames, joints_of(subject))
+    samples = np.concatenate(
+        [read_audio(part.path, part.start_s, len(v) / FPS)[0] for part, v in zip(reader.parts, videos, strict=True)]
+    )
     level = level_db(samples)
     silent = level < SILENCE_DB
     if silent:
         if config.require_audio:
             raise UserError(f"{reader.path}: the sound is silent ({level:.0f} dB).", "Give a video with speech.")
         log.warning("The sound is silent (%.0f dB): an avatar of it cannot learn to speak from it.", level)
-    write_flac(path, samples, rate)
+    write_flac(path, samples)
     return ["audio.flac"], {"present": True, "silent": silent, "level_db": round(level, 1)}

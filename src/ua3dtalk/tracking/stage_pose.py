@@ -16,6 +16,7 @@ from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.core.progress import Progress, track
 from ua3dtalk.core.sequence import spread
 from ua3dtalk.media.video import VideoReader
+from ua3dtalk.subject.parts import joints_of
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.tracking.bundle import Bundle, fit_bundle, refit_shape, solve_poses
 from ua3dtalk.tracking.crop import CropBox
@@ -69,6 +70,7 @@ def run_pose(subject: Subject, reader: VideoReader, config: PrepareConfig, progr
     where = pixels_of(start, bundle.shape, bundle.focal, centre)
     frames = track(progress, "head pose", ordered_map(subject.grey, range(subject.num_frames)), subject.num_frames)
     flow = np.array(list(measure_flow(frames, where, front_of_rigid())))
+    flow[[joint - 1 for joint in joints_of(subject)]] = np.nan
     held_out = np.arange(len(rigid)) % HOLD_OUT_EVERY == 0
     fitted = flow.copy()
     fitted[:, held_out] = np.nan

@@ -9,6 +9,7 @@ from ua3dtalk.recipes.data_report.finding import Finding, Topic, moments, stretc
 from ua3dtalk.recipes.data_report.light_and_sound import LightFacts, SpeechFacts
 from ua3dtalk.recipes.data_report.measure import DataFacts, TrackingFacts, VideoFacts
 from ua3dtalk.recipes.data_report.refusals import STILL_SHARE, frozen_share
+from ua3dtalk.subject.labels import NEUTRAL
 
 DRAWN_SIZE = 1.55
 """Smaller faces, in eye distances, are drawn: real ones lie at 1.73 ± .06 (see ``drawn.face_size``)."""
@@ -81,6 +82,13 @@ def _whom(found: TrackingFacts) -> Iterator[Finding]:
 
 
 def _sequence(video: VideoFacts) -> Iterator[Finding]:
+    if video.other_views:
+        yield _warn(
+            "pictures",
+            f"The videos joined at {moments(video.other_views)} do not show the same view. An avatar has one torso and "
+            "one background: they will be mixtures.",
+            "Film all emotions from one place, in the same clothes and light.",
+        )
     if video.jumps:
         yield _warn(
             "pictures",
@@ -257,6 +265,13 @@ def _emotion(emotion: EmotionFacts) -> Iterator[Finding]:
             "emotion",
             f"Less than {LABEL_S:.0f} s are labelled {', '.join(scarce)}: too little to learn it from.",
             "Record 20 s or more of each emotion.",
+        )
+    calm = NEUTRAL in emotion.seconds or any("0" in by_strength for by_strength in emotion.seconds.values())
+    if emotion.seconds and not calm and emotion.unlabelled_s < LABEL_S:
+        yield _warn(
+            "emotion",
+            "No neutral face is shown: weak emotions and `neutral` are guesses between those that are.",
+            "Record the person with a neutral face too.",
         )
     if emotion.outside_s > 0.1:
         yield _warn(

@@ -38,7 +38,7 @@ from ua3dtalk.recipes.data_report.sequence import (
     repeats,
 )
 from ua3dtalk.recipes.data_report.watch import Spot, look_closely, watch
-from ua3dtalk.subject.split import make_split
+from ua3dtalk.subject.parts import joints_of, split_of
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.subject.track_data import TrackData
 
@@ -66,6 +66,10 @@ class VideoFacts:
     """Where the head jumps within the scene."""
     longest_scene: TimeSpan
     """The longest stretch without a cut to another scene."""
+    joints: tuple[float, ...] = ()
+    """Where one of several videos ends and the next begins; these are no cuts."""
+    other_views: tuple[float, ...] = ()
+    """Those of them after which the camera sees something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +166,7 @@ def measure(subject: Subject, start_s: float, progress: Progress) -> Measured:
     if recorded.get("speech") != "none":
         voiced = voice_activity(subject.speech(), subject.num_frames)
     facts = DataFacts(
-        video=video_facts(watched, start_s, fps),
+        video=video_facts(watched, start_s, fps, joints_of(subject)),
         tracking=_tracking_facts(subject, track, spots, start_s),
         mouth=mouth_facts(track.opening, fps),
         expression=expression_facts(signals, fps),
@@ -183,10 +187,19 @@ def measure(subject: Subject, start_s: float, progress: Progress) -> Measured:
     )
 
 
-def video_facts(watched: Watched, start_s: float, fps: float) -> VideoFacts:
-    """What the pass over all frames says about the sequence."""
+def video_facts(watched: Watched, start_s: float, fps: float, joints: Sequence[int] = ()) -> VideoFacts:
+    """What the pass over all frames says about the sequence.
+
+    Args:
+        watched: The pass.
+        start_s: Where it begins in the source video, seconds.
+        fps: Frames per second.
+        joints: First frame of each of several videos but the first: cuts that are known.
+    """
     num_frames = len(watched.brightness)
-    cuts = find_cuts(watched)
+    found = find_cuts(watched)
+    cuts = [cut for cut in found if cut.frame not in joints]
+    views = [cut.frame for cut in found if cut.frame in joints and not cut.same_scene]
     return VideoFacts(
         num_frames=num_frames,
         seconds=num_frames / fps,
@@ -196,12 +209,14 @@ def video_facts(watched: Watched, start_s: float, fps: float) -> VideoFacts:
         scene_cuts=tuple(round(cut.frame / fps + start_s, 2) for cut in cuts if not cut.same_scene),
         jumps=tuple(round(cut.frame / fps + start_s, 2) for cut in cuts if cut.same_scene),
         longest_scene=_times([longest_between(cuts, num_frames)], start_s, fps)[0],
+        joints=tuple(round(frame / fps, 2) for frame in joints),
+        other_views=tuple(round(frame / fps, 2) for frame in views),
     )
 
 
 def _tracking_facts(subject: Subject, track: TrackData, spots: Sequence[Spot], start_s: float) -> TrackingFacts:
     pose: dict[str, Any] = subject.facts("pose")
-    train = [i for i in make_split(subject.num_frames).train if track.valid[i]]
+    train = [i for i in split_of(subject).train if track.valid[i]]
     return TrackingFacts(
         tracked=int(track.valid.sum()),
         interpolated=int((~track.valid).sum()),

@@ -13,7 +13,7 @@ from ua3dtalk.recipes.data_report.cautions import GOOD_FLOW_PX, GOOD_JITTER_DEG,
 from ua3dtalk.recipes.data_report.coverage import ANGLE_BINS_DEG, OPENING_BINS
 from ua3dtalk.recipes.data_report.curves import STYLE as CURVE_STYLE
 from ua3dtalk.recipes.data_report.curves import bars, curves
-from ua3dtalk.recipes.data_report.finding import Finding, stretches
+from ua3dtalk.recipes.data_report.finding import Finding, moments, stretches
 from ua3dtalk.recipes.data_report.findings import verdict
 from ua3dtalk.recipes.data_report.measure import DataFacts, Measured
 from ua3dtalk.recipes.data_report.pictures import MASK_COLOURS, Shown
@@ -121,6 +121,7 @@ def _tracking_table(facts: DataFacts) -> str:
         ["new pictures per second", f"{video.new_pictures_per_s:.1f}", "25"],
         ["frozen pictures", escape(frozen), "none"],
         ["cuts and jumps", cuts, "none"],
+        *([["videos joined at", moments(video.joints), ""]] if video.joints else []),
         ["training frames", str(tracking.train_frames), "1,000 and more"],
     ]
     return table(("", "found", "good"), rows)
