@@ -85,6 +85,18 @@ def test_forecast_knows_where_and_when(scene: tuple[Avatar, TrainingRun]) -> Non
     assert known.render_over(run.predicted.frame(0), run.viewmats[0], truth.behind(0)).forecast is None
 
 
+def test_the_inner_mouth_belongs_to_the_head(scene: tuple[Avatar, TrainingRun]) -> None:
+    avatar, run = scene
+    behind = np.zeros((SIZE, SIZE, 3), np.float32)
+    with torch.no_grad():
+        face = avatar.layers["face"].gaussians.opacity_logits
+        before = face.clone()
+        face.fill_(-20.0)
+        drawn = avatar.draw(run.predicted.frame(3), run.viewmats[3], behind)
+        face.copy_(before)
+    assert drawn.alpha.max() < 0.01 and drawn.inside().any(), "only the mouth's Gaussians are left"
+
+
 def test_log_linear_returns_a_planted_model() -> None:
     rng = np.random.default_rng(0)
     features = rng.standard_normal((4000, 2))

@@ -41,6 +41,8 @@ class Drawing:
     """RGB, 0..1."""
     alpha: Float[np.ndarray, "h w"]
     """Coverage by the face layer."""
+    coverage: Float[np.ndarray, "h w"]
+    """Coverage by all layers: the inner mouth lies behind the face."""
     deviation: Float[np.ndarray, "h w"] | None
     """As in ``AvatarFrame``."""
     streams: dict[str, dict[str, float]] | None
@@ -50,7 +52,7 @@ class Drawing:
 
     def inside(self) -> Bool[np.ndarray, "h w"]:
         """Pixels of the head."""
-        return self.alpha > INSIDE
+        return self.coverage > INSIDE
 
     def epistemic(self) -> float:
         """Mean epistemic variance over the head; 0 where it is not known."""
@@ -189,20 +191,22 @@ class Avatar:
         motions = self.move(conditions, want_maps, motion) if motions is None else motions
         camera = self.camera(viewmat)
         image = torch.from_numpy(behind).to(self.device)
-        alpha, channels, deviation, streams = image.new_zeros(image.shape[:2]), None, None, None
+        alpha = coverage = image.new_zeros(image.shape[:2])
+        channels, deviation, streams = None, None, None
         for name, moved in motions.items():
             out = self._draw(name, moved, camera, None if baseline is None else baseline[name])
             image = over(out.rgb, out.alpha, image)
             if baseline is not None:
                 drawn = out.extras[..., -CHANNELS:]
                 channels = drawn if channels is None else over(drawn, out.alpha, channels)
-            alpha = out.alpha
+            alpha, coverage = out.alpha, out.alpha + (1 - out.alpha) * coverage
             if moved is not None and moved.maps is not None:
                 deviation = out.extras[..., 0].cpu().numpy()
                 streams = moved.maps.stream_means()
         return Drawing(
             image.cpu().numpy(),
             alpha.cpu().numpy(),
+            coverage.cpu().numpy(),
             deviation,
             streams,
             None if channels is None else channels.cpu().numpy(),
