@@ -40,6 +40,16 @@ def test_round_trip(path: Path) -> None:
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_same_tensors_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    """The library orders metadata by a hash that changes with the process; we write them in order."""
+    headers = []
+    for i in range(4):
+        save_tensors(tmp_path / f"{i}.safetensors", TENSORS, kind="k", header={"ä": [i]})
+        data = (tmp_path / f"{i}.safetensors").read_bytes()
+        headers.append(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"])
+    assert all(list(found) == sorted(found) for found in headers)
+
+
 def test_views_and_shared_memory_are_written(tmp_path: Path) -> None:
     base = torch.arange(6.0).reshape(2, 3)
     save_tensors(tmp_path / "a.safetensors", {"a": base, "t": base.T}, kind="k", header={})

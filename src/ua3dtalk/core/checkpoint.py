@@ -55,8 +55,21 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, header
     with atomic_path(path) as partial:
         try:
             save_file(plain, partial, metadata=meta)
+            _sort_metadata(partial)
         except SafetensorError as error:  # it wraps what the system said: a full disk must read as one
             raise _system_error(error, path) from error
+
+
+def _sort_metadata(path: Path) -> None:
+    """Same tensors, same bytes: the library writes the metadata in an order that changes from process to process."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
+        assert len(text) == length, "the library writes JSON in another way"
+        file.seek(8)
+        file.write(text)
 
 
 def _system_error(error: SafetensorError, path: Path) -> OSError:
