@@ -17,6 +17,7 @@ import platform
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,8 +30,10 @@ import viser
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from ua3dtalk.avatar.avatar import Avatar, Companions
 from ua3dtalk.avatar.layer import AvatarLayer
-from ua3dtalk.avatar.storage import load_avatar
+from ua3dtalk.avatar.motion_modes import motion_parts
+from ua3dtalk.avatar.storage import load_avatar, load_modes
 from ua3dtalk.gaussians.gaussian_set import GaussianSet
 from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.render.select import make_rasterizer
@@ -82,16 +85,34 @@ class Window:
             return
 
 
-def thinned(layer: AvatarLayer, n: int) -> AvatarLayer:
-    """The layer with n of its Gaussians, drawn evenly."""
-    keep = torch.linspace(0, len(layer.gaussians.means) - 1, n).long()
+def thinned(layer: AvatarLayer, keep: torch.Tensor) -> AvatarLayer:
+    """The layer with some of its Gaussians."""
     g = layer.gaussians
-    out = AvatarLayer.template(n, g.sh_degree, layer.motion.config)
+    out = AvatarLayer.template(len(keep), g.sh_degree, layer.motion.config)
     out.motion.load_state_dict(layer.motion.state_dict())
     out.mesh_basis.copy_(layer.mesh_basis[keep])
     fresh: GaussianSet = out.gaussians
     fresh.load_state_dict({name: value[keep] for name, value in g.state_dict().items()})
     return out.eval()
+
+
+def thin_avatar(folder: Path, n: int, device: torch.device) -> Avatar:
+    """An avatar whose face has about n Gaussians, evenly drawn, and those that tell how all move; 0 keeps all."""
+    whole = load_avatar(folder, make_rasterizer(device), device)
+    if n == 0:
+        return whole
+    layers, modes = dict(whole.layers), load_modes(folder, whole.layers)
+    count = len(layers["face"].gaussians)
+    evenly = torch.linspace(0, count - 1, n).long()
+    keep = torch.cat([evenly, modes["face"].anchors]).unique() if "face" in modes else evenly
+    layers["face"] = thinned(layers["face"], keep)
+    if "face" in modes:
+        rows = lambda row: torch.cat([p[..., keep, :].flatten(-2) for p in motion_parts(row, count)], -1)  # noqa: E731
+        found = modes["face"]
+        anchors = torch.searchsorted(keep, found.anchors)
+        modes["face"] = replace(found, anchors=anchors, mean=rows(found.mean), modes=rows(found.modes))
+    size = (whole.width, whole.height)
+    return Avatar(layers, whole.K, size, whole.loop, whole.priors, whole.rasterizer, device, Companions(modes=modes))
 
 
 def memory_mib() -> float:
@@ -155,9 +176,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     device, encoder = torch.device("cpu"), PhoneEncoder()
-    avatar = load_avatar(arguments.avatar, make_rasterizer(device), device)
-    if arguments.gaussians:
-        avatar.layers["face"] = thinned(avatar.layers["face"], arguments.gaussians)
+    avatar = thin_avatar(arguments.avatar, arguments.gaussians, device)
     viewer = ViewerServer(Session(avatar, load_speech(arguments.speech, encoder)), encoder, port=0)
     window = Window(viewer.address)
     window.look()
