@@ -1,6 +1,6 @@
 """How fast an avatar speaks, from sound to encoded frames: by the patterns of its motion, and exactly, in one run.
 
-    python benchmarks/synthesize.py AVATAR SPEECH [--rounds 5] [--json]
+    python benchmarks/synthesize.py AVATAR SPEECH [--subject SUBJECT] [--rounds 5] [--json]
 
 Rounds of both alternate, so that other work on the machine meets both; the median counts. CPU time is that of all
 threads: what a frame costs, whoever else uses the cores. *first frame* is the time from sound to the first encoded
@@ -24,15 +24,20 @@ import numpy as np
 import torch
 
 from ua3dtalk.avatar.avatar import Avatar
-from ua3dtalk.avatar.storage import load_avatar
+from ua3dtalk.avatar.storage import load_avatar, load_poses
 from ua3dtalk.core.parallel import usable_cores
 from ua3dtalk.core.provenance import provenance
+from ua3dtalk.evaluation.protocol import Reference, evaluate_rows
 from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.recipes.evaluate import RenderedRow, protocol_rows
 from ua3dtalk.recipes.speed import measure_speed
 from ua3dtalk.render.select import make_rasterizer
+from ua3dtalk.subject.parts import split_of
+from ua3dtalk.subject.store import Subject
 from ua3dtalk.synthesis.drive import frames_of, make_drive, read_speech
 from ua3dtalk.synthesis.options import SynthesisOptions
 from ua3dtalk.synthesis.write import synthesize
+from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 
 COMPARED = 25
 """Frames whose pictures are compared."""
@@ -43,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("avatar", type=Path)
     parser.add_argument("speech", type=Path)
+    parser.add_argument("--subject", type=Path, help="also compare both on its held-out frames")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -68,6 +74,11 @@ def main() -> None:
         "load_s": round(load_s, 2),
         **{name: {key: _median(found, key) for key in _numbers(found[0])} for name, found in runs.items()},
         "modes_against_exact_db": round(agreement_db(kinds["modes"], kinds["exact"], samples), 2),
+        **(
+            {}
+            if options.subject is None
+            else {"held_out": held_out(Subject.open(options.subject), options.avatar, kinds)}
+        ),
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
         "cores": usable_cores(),
         "load_average": os.getloadavg()[0],
@@ -101,6 +112,20 @@ def agreement_db(one: Avatar, other: Avatar, samples: np.ndarray) -> float:
         )
         found.append(10 * np.log10(255**2 / max(float(((a - b) ** 2).mean()), 1e-9)))
     return float(np.mean(found))
+
+
+def held_out(folder_of_subject: Path, folder: Path, kinds: dict[str, Avatar]) -> dict[str, dict[str, float | None]]:
+    """Driven by the sound of the held-out frames: head PSNR and correlation of the mouth's opening, of both."""
+    subject = Subject.open(folder_of_subject)
+    track, motion = protocol_rows(subject, folder / "priors.safetensors")["driven"]
+    poses, frames = load_poses(folder), split_of(subject).test
+    rows = {name: RenderedRow(avatar, subject, poses, track, motion, False).picture for name, avatar in kinds.items()}
+    real = Reference(frames=frames, picture=subject.frame, parsing=lambda i, *_: subject.parsing(i))
+    found = evaluate_rows(real, rows, FaceMeshLandmarks, np.random.default_rng(0)).rows
+    return {
+        name: {"head_psnr_db": row.regions["head"].psnr_db.mean, "opening_r": row.opening.correlation}
+        for name, row in found.items()
+    }
 
 
 def _numbers(run: dict[str, Any]) -> list[str]:
