@@ -33,6 +33,12 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No certificate that a test makes goes into the user's own folder."""
+    os.environ["UA3DTALK_CONFIG"] = str(tmp_path_factory.mktemp("settings"))
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A seeded numpy generator."""

@@ -12,11 +12,12 @@ from ua3dtalk.avatar.familiarity import Familiarity
 from ua3dtalk.avatar.storage import load_avatar, read_index
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent
+from ua3dtalk.media.c2pa_manifest import sign_video
 from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.synthesis.drive import frames_of, read_speech, requested_emotion
 from ua3dtalk.synthesis.options import SynthesisOptions
-from ua3dtalk.synthesis.write import Known, synthesize
+from ua3dtalk.synthesis.write import DIGITAL_SOURCE_TYPE, Known, synthesize
 
 BLINK_SEED = 0
 
@@ -44,7 +45,7 @@ def synthesize_video(
 
     Returns:
         Frames, lengths of picture and sound in seconds, the error to expect where it was asked for, the back-end, and
-        whether the video says that it was made by a machine.
+        whether the video says that it was made by a machine, and is signed (C2PA, where ``c2pa-python`` is there).
 
     Raises:
         UserError: bad input, or an avatar of another speech encoder; nothing half-written stays.
@@ -69,6 +70,8 @@ def synthesize_video(
     known = Known(familiarity=Familiarity.find(avatar), subject_sha256=whom, facts=facts)
     generator = np.random.default_rng(BLINK_SEED)
     result = synthesize(loaded, samples, speech, out, options, generator, report, known)
+    written = [path for path in (out, options.confidence) if path is not None and options.marked]
+    signed = [sign_video(path, DIGITAL_SOURCE_TYPE, whom) for path in written]
     return {
         "out": str(out),
         "frames": result.frames,
@@ -77,4 +80,5 @@ def synthesize_video(
         **({} if result.expected_error is None else {"expected_error": round(result.expected_error, 4)}),
         "backend": loaded.rasterizer.name,
         "marked": options.marked,
+        "signed": bool(signed) and all(signed),
     }
