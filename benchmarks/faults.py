@@ -13,6 +13,7 @@ and nothing but the stage's own output may have changed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import errno
 import hashlib
@@ -70,7 +71,7 @@ class Stage:
     """The file that says that the output counts; files of ``prepare`` count stage by stage."""
     fitted: bool = False
     """It finds priors that are fitted to the subject; else ``train`` fits them first, which takes longest of all."""
-    at_most: int = 6
+    at_most: int = 10
     """Kills before it may run to its end."""
 
     def run(self, work: Path) -> int:
@@ -136,6 +137,7 @@ class Count:
     chains: int = 0
     faults: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    """Of the processor, undisturbed."""
     spent: float = 0.0
     not_compared: list[str] = field(default_factory=list)
 
@@ -191,6 +193,13 @@ def break_system(kind: str) -> None:
         raise OSError(ctypes.get_errno(), "no filter of system calls")
 
 
+def break_later(kind: str, moment_s: float) -> None:
+    """``break_system`` when this process has used so much of the processor."""
+    while time.process_time() < moment_s:
+        time.sleep(0.005)
+    break_system(kind)
+
+
 def start(task: Callable[[], int], log: Path, before: Callable[[], object] = lambda: None) -> int:
     """Run in a child; its number. The child leaves with the exit code of the command, 1 where it raises."""
     child = os.fork()
@@ -208,16 +217,22 @@ def start(task: Callable[[], int], log: Path, before: Callable[[], object] = lam
     os._exit(code)
 
 
-def wait(child: int, until: float | None = None) -> int | None:
-    """Its status; None when time ran out."""
-    if until is None:
+def wait(child: int, at_most_s: float | None = None) -> int | None:
+    """Its exit code; None when it has used so much of the processor. On a busy machine the clock says little."""
+    if at_most_s is None:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    while time.monotonic() < until:
+    while used_s(child) < at_most_s:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
     return None
+
+
+def used_s(child: int) -> float:
+    """Processor time that a child has used."""
+    fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -291,10 +306,10 @@ class Trial:
             runs = []
             for _ in range(2):
                 lay_out(stage, self.reference, self.work)
-                began = time.monotonic()
-                if wait(start(lambda: stage.run(self.work), self.log)) != DONE:  # noqa: B023
+                _, status, usage = os.wait4(start(lambda: stage.run(self.work), self.log), 0)  # noqa: B023
+                if status != DONE:
                     sys.exit(f"{stage.name} fails undisturbed:\n{self.log.read_text()}")
-                self.counts[stage.name].seconds = time.monotonic() - began
+                self.counts[stage.name].seconds = usage.ru_utime + usage.ru_stime
                 runs.append(digests(self.work / stage.out))
             differ = sorted(name for name in runs[0] | runs[1] if runs[0].get(name) != runs[1].get(name))
             self.counts[stage.name].not_compared = differ
@@ -306,6 +321,16 @@ class Trial:
                     shutil.copyfile(self.work / "subject" / file, self.reference / "fitted" / file)
             sys.stderr.write(f"{stage.name}: {self.counts[stage.name].seconds:.1f} s, not compared: {differ}\n")
         known.write_text(json.dumps({n: [c.seconds, c.not_compared] for n, c in self.counts.items()}))
+
+    def run(self, chosen: list[Stage], kills: int, starved: int) -> None:
+        """Kill so often, starve so often."""
+        while self.kills < kills:
+            self.kill_chain(self.next_stage(chosen, kills))
+            sys.stderr.write(f"kills so far: {self.kills}, faults: {self.result()['faults']}\n")
+        quick = [stage for stage in chosen if stage.name != FIT] or chosen
+        for turn in range(starved):
+            self.starve(quick[turn % len(quick)], STARVED[turn // len(quick) % len(STARVED)])
+            sys.stderr.write(f"starved so far: {turn + 1}, faults: {self.result()['faults']}\n")
 
     def next_stage(self, chosen: list[Stage], kills: int) -> Stage:
         """A fifth of the kills is shared evenly; the others go to who has had the least time: cheap stages get more."""
@@ -320,8 +345,8 @@ class Trial:
         killed, began = 0, time.monotonic()
         while True:
             child = start(lambda: stage.run(self.work), self.log)
-            limit = self.random.uniform(0.02, 0.8) * count.seconds
-            status = wait(child, time.monotonic() + limit if killed < stage.at_most else None)
+            limit = self.random.uniform(0.02, 0.9) * count.seconds
+            status = wait(child, limit if killed < stage.at_most else None)
             if status is not None:
                 break
             how = self.random.choice((signal.SIGKILL, signal.SIGTERM))
@@ -349,10 +374,8 @@ class Trial:
     def trouble(self, stage: Stage, kind: str) -> Callable[[], object]:
         """What a child does to itself before it runs the stage."""
         if kind in REASONS:
-            delay = self.random.uniform(0, 0.9) * self.counts[stage.name].seconds
-            timer = threading.Timer(delay, break_system, (kind,))
-            timer.daemon = True
-            return timer.start
+            moment = self.random.uniform(0, 0.9) * self.counts[stage.name].seconds
+            return threading.Thread(target=break_later, args=(kind, moment), daemon=True).start
         if kind == "file size":
             largest = max(p.stat().st_size for p in (self.reference / stage.out).rglob("*") if p.is_file())
             what, limit = resource.RLIMIT_FSIZE, int(self.random.uniform(0, 1) ** 3 * largest)
@@ -408,7 +431,7 @@ class Trial:
             "starved": dict(sorted(by_kind.items())),
             "stages": {
                 name: {
-                    "seconds_undisturbed": round(count.seconds, 1),
+                    "processor_s_undisturbed": round(count.seconds, 1),
                     "kills": dict(count.kills),
                     "runs_to_the_end_after_kills": count.chains,
                     "starved": dict(count.ends),
@@ -439,13 +462,9 @@ def main() -> None:
         trial = Trial(options.folder or Path(folder), options.seed)
         trial.undisturbed()
         chosen = [stage for stage in STAGES if stage.name in options.stages]
-        while trial.kills < options.kills:
-            trial.kill_chain(trial.next_stage(chosen, options.kills))
-            sys.stderr.write(f"kills so far: {trial.kills}, faults: {trial.result()['faults']}\n")
-        quick = [stage for stage in chosen if stage.name != FIT] or chosen
-        for turn in range(options.starved):
-            trial.starve(quick[turn % len(quick)], STARVED[turn // len(quick) % len(STARVED)])
-            sys.stderr.write(f"starved so far: {turn + 1}, faults: {trial.result()['faults']}\n")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):  # stopped early, it says what it has found
+            trial.run(chosen, options.kills, options.starved)
         result = trial.result()
     print(json.dumps(result) if options.json else json.dumps(result, indent=1))
     sys.exit(1 if result["faults"] else 0)
