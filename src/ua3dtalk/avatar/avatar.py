@@ -81,7 +81,7 @@ class Companions:
     """What is learnt of an avatar when it is trained."""
 
     modes: Mapping[str, MotionModes] = field(default_factory=dict)
-    """Patterns of the layers' motion, by which they are moved where no uncertainty is asked for."""
+    """Patterns of the layers' motion; a layer without is moved by its networks at every Gaussian."""
     forecast: Forecast | None = None
     """What errors to expect."""
 
@@ -233,11 +233,12 @@ class Avatar:
             return None
         if kind == "mesh":
             return layer.motion.mesh_motion(layer.mesh_basis, conditions)
-        means, modes = layer.gaussians.means.detach(), None if want_maps else self._modes.get(name)
+        means, modes = layer.gaussians.means.detach(), self._modes.get(name)
         if modes is not None:
             if name not in self._modes_static:
                 self._modes_static[name] = modes.static(layer.motion, means, layer.mesh_basis)
-            return modes.move(layer.motion, means, layer.mesh_basis, conditions, self._modes_static[name])
+            static = self._modes_static[name]
+            return modes.move(layer.motion, means, layer.mesh_basis, conditions, static, want_maps)
         if name not in self._static:
             self._static[name] = layer.motion.prepare_static(means)
         return layer.motion(

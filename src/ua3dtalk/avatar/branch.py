@@ -283,6 +283,12 @@ class Branch(nn.Module):
         known = [conditions.content, conditions.lower] if self.config.mesh_motion else [conditions.content]
         return {"frame": torch.cat(known)}
 
+    @torch.no_grad()
+    def mean_gates(self, means: Float[Tensor, "n 3"]) -> Float[Tensor, "n g"]:
+        """Mean gate of the audio channels, and of the upper-face channels where the branch has them, as in the maps."""
+        phi = self.planes(means)
+        return self._mean_gates(phi.new_zeros(0, len(means)) if self.gates is None else self.gates(phi))
+
     def _mean_gates(self, gates: Tensor) -> Tensor:
         if len(gates) == 0:
             return gates.new_zeros(gates.shape[1], 0)

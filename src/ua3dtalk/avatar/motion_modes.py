@@ -9,7 +9,7 @@ The networks themselves stay as they were trained, all members, also for input t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -18,10 +18,13 @@ from torch import Tensor
 
 from ua3dtalk.avatar.branch import Branch, Motion, StaticFeatures
 from ua3dtalk.avatar.conditions import Conditions
+from ua3dtalk.avatar.uncertainty import MotionMaps
 from ua3dtalk.core.checkpoint import load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
 
 KIND = "avatar.modes"
+FUSED = ("fused_aleatoric", "fused_epistemic", "fused_deviation")
+"""Maps of the fused latent."""
 WIDTHS = (3, 4, 3)
 """Changes per Gaussian: positions, quaternions, log scales; a branch that moves positions only has the first."""
 
@@ -34,6 +37,8 @@ class ModesStatic:
     """The branch's, at the anchors."""
     mesh: Float[Tensor, "19 m"]
     """Mesh motion of all positions per coefficient, a row each."""
+    gates: Float[Tensor, "n g"]
+    """Mean gates of all Gaussians."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ class MotionModes:
     """From the anchors' motion, less their mean, to strengths."""
     at_anchors: Float[Tensor, " q"]
     """Mean motion of the anchors."""
+    near: Int[Tensor, " n"]
+    """Each Gaussian's nearest anchor, whose uncertainty is its own but for a factor."""
+    doubt: Float[Tensor, "3 n"]
+    """That factor for the fused aleatoric and epistemic variance and for the fused deviation."""
 
     def to(self, device: torch.device) -> MotionModes:
         """The same on another device."""
@@ -57,9 +66,8 @@ class MotionModes:
 
     def static(self, branch: Branch, means: Float[Tensor, "n 3"], mesh_basis: Float[Tensor, "n 19 3"]) -> ModesStatic:
         """What `move` needs of a layer's networks, positions and mesh basis."""
-        return ModesStatic(
-            branch.prepare_static(means[self.anchors]), mesh_basis.transpose(0, 1).flatten(1).contiguous()
-        )
+        mesh = mesh_basis.transpose(0, 1).flatten(1).contiguous()
+        return ModesStatic(branch.prepare_static(means[self.anchors]), mesh, branch.mean_gates(means))
 
     def move(
         self,
@@ -68,8 +76,9 @@ class MotionModes:
         mesh_basis: Float[Tensor, "n 19 3"],
         conditions: Conditions,
         static: ModesStatic,
+        want_maps: bool = False,
     ) -> Motion:
-        """Motion of all Gaussians of a layer for one frame, without its uncertainty.
+        """Motion of all Gaussians of a layer for one frame.
 
         Args:
             branch: The layer's networks.
@@ -77,29 +86,39 @@ class MotionModes:
             mesh_basis: Of all Gaussians.
             conditions: What drives the frame.
             static: From `static`.
+            want_maps: Also the uncertainty.
         """
-        some = self.anchors
-        at_anchors = branch(means[some], mesh_basis[some], conditions, mode="ensemble", static=static.features)
+        at_anchors = branch(
+            means[self.anchors],
+            mesh_basis[self.anchors],
+            conditions,
+            mode="ensemble",
+            static=static.features,
+            want_maps=want_maps,
+        )
         strengths = self.lift @ (motion_row(at_anchors) - self.at_anchors)
         residual, *shape = motion_parts(torch.addmv(self.mean, self.modes.t(), strengths), len(means))
         d_means = residual
         if branch.mesh is not None:
             coefficients = branch.mesh.coefficients(conditions.lower, conditions.upper)
             d_means = torch.addmv(residual.reshape(-1), static.mesh.t(), coefficients).view(-1, 3)
-        return Motion(d_means, *shape, residual=residual)
+        maps = None if at_anchors.maps is None else self._spread(at_anchors.maps, static.gates)
+        return Motion(d_means, *shape, residual=residual, maps=maps)
+
+    def _spread(self, maps: MotionMaps, gates: Float[Tensor, "n g"]) -> MotionMaps:
+        """The anchors' uncertainty as that of all Gaussians."""
+        names = ("aleatoric", "epistemic", "conflict", "trust")
+        whole = {name: getattr(maps, name)[self.near] * factor for name, factor in zip(FUSED, self.doubt, strict=True)}
+        return replace(maps, gates=gates, **{name: getattr(maps, name)[self.near] for name in names}, **whole)
 
     def save(self, path: Path) -> None:
         """Write it; patterns in half precision, in units of their mean size per kind of change."""
-        n = self._count()
+        n = len(self.near)
         units = torch.stack([part.square().mean().sqrt() + 1e-30 for part in motion_parts(self.modes, n)])
         scaled = [part / unit for part, unit in zip(motion_parts(self.modes, n), units, strict=True)]
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
         tensors |= {"modes": torch.cat([part.flatten(1) for part in scaled], dim=1).half(), "units": units}
         save_tensors(path, tensors, kind=KIND, header={"gaussians": n})
-
-    def _count(self) -> int:
-        """N, from the row's length and the anchors' own."""
-        return len(self.mean) * len(self.anchors) // max(len(self.at_anchors), 1)
 
     @classmethod
     def load(cls, path: Path, gaussians: int) -> MotionModes:

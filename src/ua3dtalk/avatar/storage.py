@@ -128,9 +128,10 @@ def load_avatar(folder: Path, rasterizer: Rasterizer, device: torch.device, exac
 def unfinished_avatar(
     folder: Path, subject: Subject, layers: Mapping[str, AvatarLayer], rasterizer: Rasterizer, device: torch.device
 ) -> Avatar:
-    """The avatar of ``save_parts``, before it has companions and an index."""
+    """The avatar of ``save_parts`` and ``save_modes``, before it has a forecast and an index."""
     size, priors = (subject.width, subject.height), Priors.load(folder / "priors.safetensors")
-    return Avatar(dict(layers), subject.track().K, size, load_loop(folder / "loop"), priors, rasterizer, device)
+    known, loop = Companions(load_modes(folder, layers)), load_loop(folder / "loop")
+    return Avatar(dict(layers), subject.track().K, size, loop, priors, rasterizer, device, known)
 
 
 def save_modes(folder: Path, name: str, modes: MotionModes) -> None:

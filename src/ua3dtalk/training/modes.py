@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ua3dtalk.avatar.conditions import Conditions, ConditionTrack
 from ua3dtalk.avatar.layer import AvatarLayer
-from ua3dtalk.avatar.motion_modes import MotionModes, motion_parts, motion_row
+from ua3dtalk.avatar.motion_modes import FUSED, MotionModes, motion_parts, motion_row
 from ua3dtalk.core.progress import Progress, log, track
 from ua3dtalk.training.config import ModesConfig
 
@@ -44,11 +44,13 @@ def find_modes(
     """
     means, basis, branch = layer.gaussians.means.detach(), layer.mesh_basis, layer.motion
     static = branch.prepare_static(means)
-    rows: list[Tensor] = []
+    rows, doubts = list[Tensor](), list[Tensor]()
     for q in track(progress, f"patterns of the {branch.config.name}", range(config.queries)):
         drawn = tracks[q % len(tracks)]
         asked = drawn.frame(int(generator.choice(frames))) if q % 3 else mixed(drawn, frames, generator)
-        rows.append(motion_row(branch(means, basis, asked, mode="ensemble", static=static)))
+        motion = branch(means, basis, asked, mode="ensemble", static=static, want_maps=True)
+        rows.append(motion_row(motion))
+        doubts.append(torch.stack([getattr(motion.maps, name) for name in FUSED]))
     n = len(means)
     motions = torch.stack(rows)
     units = torch.cat([(part.std() + 1e-12).expand(part[0].numel()) for part in motion_parts(motions, n)])
@@ -61,7 +63,16 @@ def find_modes(
     )
     lift = torch.linalg.pinv(seen.t().double()).float() / units_there
     log.info("The %s moves in %d patterns (%.2f %% of it in none)", branch.config.name, len(modes), 100 * (1 - share))
-    return MotionModes(anchors, mean, modes * units, lift, at_anchors)
+    return MotionModes(anchors, mean, modes * units, lift, at_anchors, *_doubts(means, anchors, torch.stack(doubts)))
+
+
+def _doubts(
+    means: Float[Tensor, "n 3"], anchors: Int[Tensor, " a"], values: Float[Tensor, "q 3 n"]
+) -> tuple[Int[Tensor, " n"], Float[Tensor, "3 n"]]:
+    """Each Gaussian's nearest anchor, and by what factor (geometric mean) its uncertainty is another."""
+    near = torch.cdist(means, means[anchors]).argmin(1)
+    logs = (values + _LEAST**2).log()
+    return near, (logs - logs[..., anchors[near]]).mean(0).exp()
 
 
 def mixed(drawn: ConditionTrack, frames: np.ndarray, generator: np.random.Generator) -> Conditions:
