@@ -48,7 +48,7 @@ from ua3dtalk.subject.actor.generate import VIDEO_NAME, generate_actor, synthesi
 from ua3dtalk.training.loop import STATE_FILE
 
 SMALL = ("--max-steps", "12", "--set", "init.face_count=800", "--set", "init.mouth_count=150")
-SMALL += ("--set", "face.members=2", "--set", "mouth.members=2", "--set", "student.steps=10")
+SMALL += ("--set", "face.members=2", "--set", "mouth.members=2", "--set", "modes.queries=12")
 """An avatar that takes seconds: how it looks does not matter here."""
 FITTED = ("subject.json", "priors.safetensors")
 """What fitting the priors writes into the subject: a stage of its own (DESIGN §2)."""

@@ -3,7 +3,7 @@
     python benchmarks/gpu.py [--gaussians 20000] [--size 512] [--avatar AVATAR] [--subject SUBJECT --steps 300] [--json]
 
 Parity and rendering need nothing but the device. With --avatar the whole frame is timed (motion, splatting,
-composition), by students and by whole ensembles; with --subject a short training of the quick preset. Every time is
+composition), by patterns and exactly; with --subject a short training of the quick preset. Every time is
 between two synchronisations; the median of rounds counts. Where there is no accelerator it says so and ends with 2;
 --device cpu runs the same code on the CPU against itself, to see that the script works.
 """
@@ -61,7 +61,7 @@ def main() -> int:
     result["render"] = render_times(options.gaussians, options.size, device)
     if options.avatar:
         result["avatar"] = {
-            name: frame_times(options.avatar, device, exact) for name, exact in (("student", False), ("exact", True))
+            name: frame_times(options.avatar, device, exact) for name, exact in (("patterns", False), ("exact", True))
         }
     if options.subject:
         result["train"] = train_speed(options.subject, options.steps, device)
