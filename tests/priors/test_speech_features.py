@@ -104,6 +104,11 @@ def test_windows_are_centred_and_saved_exactly(tmp_path: Path) -> None:
     assert windows.shape == (120, 42, 16)
     # 2.01 s lies 10 ms after frame 50 (2.00 s): step 8 is centred 10 ms after the frame.
     assert int(windows[50, 5].argmax()) == 8
+    # Blocks of a thousand frames are made one after the other: the numbers do not show it.
+    far = np.zeros((4401, 42), np.float32)
+    far[4000:] = phones
+    later = SpeechFeatures(far, np.zeros((4401, 80), np.float32), np.zeros((4401, 9), np.float32), encoder="test")
+    np.testing.assert_allclose(later.windows(1100)[1004:], windows[4:100], atol=1e-6)
     features.save(tmp_path / "speech.npz")
     again = SpeechFeatures.load(tmp_path / "speech.npz")
     np.testing.assert_array_equal(again.phones, phones)

@@ -40,6 +40,13 @@ def test_every_frame_has_everything(fakes: Any) -> None:
     assert len(blinks) and (np.abs(made.torso[blinks] - 29.5) <= 2).all()
 
 
+def test_nothing_is_kept_twice(fakes: Any) -> None:
+    """What drives a frame and what the priors said are the same memory: it grows with the speech."""
+    _, made = drive(fakes)
+    for name in ("lower", "content", "style", "emotion"):
+        assert np.shares_memory(getattr(made.features, name), getattr(made.conditions, name).numpy())
+
+
 def test_label_and_intensity_reach_the_priors_and_the_brows(fakes: Any) -> None:
     for intensity in (0.0, 0.4, 1.0):
         avatar, made = drive(fakes, emotion="Happiness", intensity=intensity, blink="none", pose="still")
