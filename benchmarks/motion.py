@@ -28,6 +28,7 @@ from torch import Tensor
 
 from ua3dtalk.avatar.branch import Branch, BranchConfig
 from ua3dtalk.avatar.conditions import ConditionTrack
+from ua3dtalk.avatar.ensemble import Ensemble
 from ua3dtalk.avatar.fusion import fuse
 from ua3dtalk.avatar.heads import HeadConfig
 from ua3dtalk.avatar.planes import PlaneConfig, Planes
@@ -113,6 +114,53 @@ def measure_published(config: BranchConfig, repeats: int, n: int) -> dict[str, d
         "member": scaled(timed(lambda: step(0), min(repeats, 3)), factor),
         "ensemble": scaled(timed(lambda: step(None), min(repeats, 3)), factor),
     }
+
+
+def measure_published_fusion(config: BranchConfig, repeats: int, n: int) -> dict[str, dict[str, float]]:
+    """The published fusion alone: ensembles' outputs to fused latent, forward and backward, scaled to `n` Gaussians."""
+
+    def step(members: int) -> Callable[[], None]:
+        shape = (members, SLOW_POINTS, config.latent)
+        outputs = [(torch.randn(shape).requires_grad_(), torch.randn(shape).requires_grad_()) for _ in range(4)]
+        return lambda: published_fusion([(mean, raw.exp()) for mean, raw in outputs]).sum().backward()
+
+    factor = n / SLOW_POINTS
+    return {
+        "member": scaled(timed(step(1), min(repeats, 3)), factor),
+        "ensemble": scaled(timed(step(config.members), min(repeats, 3)), factor),
+    }
+
+
+def measure_ours(config: BranchConfig, repeats: int, n: int) -> dict[str, dict[str, float]]:
+    """Ensembles and fusion of ours, forward and backward, on the inputs of the published formulation."""
+    generator, phi = torch.Generator().manual_seed(0), config.planes.width
+    widths = {"audio": (phi, 0, 38), "content": (phi, 64, 0), "style": (phi, 64, 0)}
+    widths["emotion"] = (0, 0, config.emotion_planes.width)
+    sizes = {"members": config.members, "hidden": config.hidden, "latent": config.latent, "generator": generator}
+    ensembles = {name: Ensemble(widths=widths[name], **sizes) for name in config.streams}
+    field = torch.randn(phi, n)
+    frames = {name: torch.randn(w[1]) if w[1] else None for name, w in widths.items()}
+    modulated = {name: (torch.randn(w[2], n), torch.randn(w[2])) if w[2] else None for name, w in widths.items()}
+
+    def step(members: slice, covariance: str) -> None:
+        outputs = [
+            ensemble(ensemble.static(field, members), members, frame=frames[name], modulated=modulated[name])
+            for name, ensemble in ensembles.items()
+        ]
+        fuse(outputs, covariance).square().sum().backward()  # type: ignore[arg-type]
+
+    one, all_of_them = slice(0, 1), slice(None)
+    return {
+        "member": timed(lambda: step(one, "diagonal"), repeats),
+        "diagonal": timed(lambda: step(all_of_them, "diagonal"), repeats),
+        "full": timed(lambda: step(all_of_them, "full"), min(repeats, 3)),
+    }
+
+
+def times_faster(ours: dict[str, dict[str, float]], published: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Ratio of the medians, by phase."""
+    against = {"member": "member", "diagonal": "ensemble", "full": "ensemble"}
+    return {k: round(published[v]["median_ms"] / ours[k]["median_ms"], 1) for k, v in against.items()}
 
 
 def measure_fusion(config: BranchConfig, repeats: int, n: int) -> dict[str, dict[str, float]]:
@@ -203,9 +251,17 @@ def main() -> None:
         results[name] = {
             "planes": measure_planes(config.planes, arguments.repeats, arguments.points),
             "emotion_planes": measure_planes(config.emotion_planes, arguments.repeats, arguments.points),
-            "fusion": measure_fusion(config, arguments.repeats, arguments.points),
+            "fusion": (fusion := measure_fusion(config, arguments.repeats, arguments.points)),
+            "published_fusion": (
+                published_alone := measure_published_fusion(config, arguments.repeats, arguments.points)
+            ),
+            "fusion_times_faster": times_faster(fusion, published_alone),
             "branch": measure_branch(config, arguments.repeats, arguments.points),
-            "published_ensembles_and_fusion": measure_published(config, arguments.repeats, arguments.points),
+            "ensembles_and_fusion": (ours := measure_ours(config, arguments.repeats, arguments.points)),
+            "published_ensembles_and_fusion": (
+                published := measure_published(config, arguments.repeats, arguments.points)
+            ),
+            "times_faster": times_faster(ours, published),
         }
     sys.stdout.write(json.dumps(results, indent=None if arguments.json else 2) + "\n")
 
