@@ -2,7 +2,7 @@
 
 The published formulation, written here in our own words: every ensemble member is a network of its own that sees the
 concatenated input of every Gaussian; every stream's covariance is an explicit D×D matrix; fusion inverts each of them
-and their sum. It runs on as many Gaussians as ours (some gigabytes at 10,000: a thousand, scaled up, would flatter it by
+and their sum. It runs on as many Gaussians as ours (some gigabytes at 10,000; a thousand scaled up would flatter it by
 half, because their matrices fit the cache). Times are process time on one thread, in milliseconds: the best and the
 median of the repeats.
 
