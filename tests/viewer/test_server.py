@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from websockets.typing import Origin, Subprotocol
 
 from ua3dtalk.avatar.avatar import Avatar
 from ua3dtalk.cli.main import main
+from ua3dtalk.cli.view import View
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.viewer.open import open_viewer
@@ -42,6 +44,13 @@ def viewer(avatar: Avatar, speech: Speech, encoder: PhoneEncoder) -> Iterator[Vi
     viewer = ViewerServer(Session(avatar, speech), encoder, port=0)
     yield viewer
     viewer.close()
+
+
+def test_by_default_only_this_machine_can_reach_it(viewer: ViewerServer) -> None:
+    assert (viewer.host, View(avatar=Path()).host) == ("127.0.0.1", "127.0.0.1")
+    assert inspect.signature(open_viewer).parameters["host"].default == "127.0.0.1"
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.2", viewer.port), timeout=5)
 
 
 def test_strangers_get_nothing(viewer: ViewerServer) -> None:
