@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ua3dtalk.avatar.fusion_diagonal import LOG_VARIANCE_BOUND, bounded_log_variance
+
+BLOCK = 1024
+"""Gaussians worked on at a time on a CPU."""
 
 
 def helmert(members: int, like: Tensor) -> Tensor:
@@ -49,70 +53,100 @@ def _points_first(x: Tensor) -> Tensor:
     return x.permute(2, 0, 1).contiguous()
 
 
+@dataclass(frozen=True)
+class _Solved:
+    """What the backward pass needs of a block of Gaussians."""
+
+    fused: Tensor
+    mean: Tensor
+    precision: Tensor
+    total: Tensor
+    factors: Tensor
+    """A_s = U_sᵀ diag(√p_s), [N, S, R, D]."""
+    lower: Tensor
+    alpha: Tensor
+
+
 class _FuseFull(torch.autograd.Function):
+    """Gaussians are worked on in blocks, whose matrices stay in the cache."""
+
     @staticmethod
     def forward(ctx: Any, *outputs: Tensor) -> Tensor:
-        members, rows, n = outputs[0].shape
-        streams, latent, rank = len(outputs), rows // 2, members - 1
-        contrasts = helmert(members, outputs[0])
-        precision = torch.stack([bounded_log_variance(o[:, latent:]).exp_().mean(0) for o in outputs]).reciprocal_()
-        root = precision.sqrt()  # [S, D, N]
-        mean = torch.empty_like(precision)
-        factors = precision.new_empty(n, streams, rank, latent)  # A_s = U_sᵀ diag(√p_s)
-        for s, output in enumerate(outputs):
-            turned = (contrasts @ output[:, :latent].reshape(members, -1)).view(members, latent, n)
-            mean[s] = turned[0]
-            factors[:, s] = (turned[1:] * root[s]).permute(2, 0, 1)
-        total = precision.sum(0)
-        first = (precision * mean).sum(0) / total  # z₀
-        share = _points_first(root * total.rsqrt())  # √(p_s / P)
-        stacked = (factors * share.unsqueeze(2)).view(n, streams * rank, latent)  # Y
-        system = torch.bmm(stacked, stacked.transpose(1, 2)).neg_()
-        flat = factors.view(n * streams, rank, latent)
-        own = torch.bmm(flat, flat.transpose(1, 2)).view(n, streams, rank, rank)
-        blocks = system.view(n, streams, rank, streams, rank)
-        for s in range(streams):
-            blocks[:, s, :, s] += own[:, s]
-        system.diagonal(dim1=1, dim2=2).add_(1.0)
-        residual = _points_first(root * (first - mean)).view(n * streams, latent, 1)
-        right = torch.bmm(flat, residual).view(n, streams * rank, 1)
-        lower = torch.linalg.cholesky_ex(system)[0]
-        alpha = torch.cholesky_solve(right, lower)
-        fused = first + torch.bmm(alpha.transpose(1, 2), stacked).squeeze(1).t() * total.rsqrt()
-        ctx.save_for_backward(fused, mean, precision, total, factors, lower, alpha, *outputs)
-        return fused
+        ctx.blocks = [_solve([output[..., block] for output in outputs]) for block in _blocks(outputs[0])]
+        ctx.save_for_backward(*outputs)
+        return torch.cat([solved.fused for solved in ctx.blocks], dim=1)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, ...]:
-        gradient = grad_outputs[0]
-        fused, mean, precision, total, factors, lower, alpha, *outputs = ctx.saved_tensors
-        n, streams, rank, latent = factors.shape
-        members = rank + 1
-        contrasts = helmert(members, fused)
-        root = precision.sqrt()
-        flat = factors.view(n * streams, rank, latent)
-        direct = gradient / total
-        right = torch.bmm(flat, _points_first(root * direct).view(n * streams, latent, 1))
-        beta = torch.cholesky_solve(right.view(n, streams * rank, 1), lower)
-        both = torch.stack([alpha.view(-1, rank), beta.view(-1, rank)], dim=1)  # [N·S, 2, R]
-        pulled = (
-            torch.bmm(both, flat).view(n, streams, 2, latent).permute(2, 1, 3, 0) * root
-        )  # p_s U_s α_s, p_s U_s b_s
-        q = direct + pulled[1].sum(0) / total
-        r = precision * q - pulled[1]
-        w = precision * (mean - fused) + pulled[0]
-        alphas = alpha.view(n, streams, rank).permute(1, 2, 0).contiguous()  # [S, R, N]
-        betas = beta.view(n, streams, rank).permute(1, 2, 0).contiguous()
-        gradients = []
-        for s, output in enumerate(outputs):
-            turned = r.new_empty(members, latent, n)
-            turned[0] = r[s]
-            torch.mul(alphas[s].unsqueeze(1), r[s], out=turned[1:])
-            turned[1:].addcmul_(betas[s].unsqueeze(1), w[s], value=-1.0)
-            result = torch.empty_like(output)
-            result[:, :latent] = (contrasts.t() @ turned.view(members, -1)).view(members, latent, n)
-            bounded = torch.tanh(output[:, latent:] * (1 / LOG_VARIANCE_BOUND))
-            slope = 1 - bounded.square()
-            result[:, latent:] = (bounded * LOG_VARIANCE_BOUND).exp_().mul_(slope).mul_(r[s] * w[s] * (-1 / members))
-            gradients.append(result)
+        outputs = ctx.saved_tensors
+        gradients = [torch.empty_like(output) for output in outputs]
+        for block, solved in zip(_blocks(outputs[0]), ctx.blocks, strict=True):
+            parts = [(output[..., block], found[..., block]) for output, found in zip(outputs, gradients, strict=True)]
+            _pull(grad_outputs[0][:, block], solved, parts)
         return tuple(gradients)
+
+
+def _blocks(output: Tensor) -> list[slice]:
+    n = output.shape[-1]
+    size = BLOCK if output.device.type == "cpu" else max(n, 1)
+    return [slice(start, min(start + size, n)) for start in range(0, max(n, 1), size)]
+
+
+def _solve(outputs: Sequence[Tensor]) -> _Solved:
+    """Forward, for some Gaussians (formulas in DESIGN §7)."""
+    members, rows, n = outputs[0].shape
+    streams, latent, rank = len(outputs), rows // 2, members - 1
+    contrasts = helmert(members, outputs[0])
+    precision = torch.stack([bounded_log_variance(o[:, latent:]).exp_().mean(0) for o in outputs]).reciprocal_()
+    root = precision.sqrt()  # [S, D, N]
+    mean = torch.empty_like(precision)
+    factors = precision.new_empty(n, streams, rank, latent)
+    for s, output in enumerate(outputs):
+        turned = (contrasts @ output[:, :latent].reshape(members, -1)).view(members, latent, n)
+        mean[s] = turned[0]
+        factors[:, s] = (turned[1:] * root[s]).permute(2, 0, 1)
+    total = precision.sum(0)
+    first = (precision * mean).sum(0) / total  # z₀
+    share = _points_first(root * total.rsqrt())  # √(p_s / P)
+    stacked = (factors * share.unsqueeze(2)).view(n, streams * rank, latent)  # Y
+    system = torch.bmm(stacked, stacked.transpose(1, 2)).neg_()
+    flat = factors.view(n * streams, rank, latent)
+    own = torch.bmm(flat, flat.transpose(1, 2)).view(n, streams, rank, rank)
+    blocks = system.view(n, streams, rank, streams, rank)
+    for s in range(streams):
+        blocks[:, s, :, s] += own[:, s]
+    system.diagonal(dim1=1, dim2=2).add_(1.0)
+    residual = _points_first(root * (first - mean)).view(n * streams, latent, 1)
+    right = torch.bmm(flat, residual).view(n, streams * rank, 1)
+    lower = torch.linalg.cholesky_ex(system)[0]
+    alpha = torch.cholesky_solve(right, lower)
+    fused = first + torch.bmm(alpha.transpose(1, 2), stacked).squeeze(1).t() * total.rsqrt()
+    return _Solved(fused, mean, precision, total, factors, lower, alpha)
+
+
+def _pull(gradient: Tensor, solved: _Solved, parts: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Backward, for some Gaussians: outputs of the streams, and the gradients to fill."""
+    n, streams, rank, latent = solved.factors.shape
+    members, root = rank + 1, solved.precision.sqrt()
+    contrasts = helmert(members, solved.fused)
+    flat = solved.factors.view(n * streams, rank, latent)
+    direct = gradient / solved.total
+    right = torch.bmm(flat, _points_first(root * direct).view(n * streams, latent, 1))
+    beta = torch.cholesky_solve(right.view(n, streams * rank, 1), solved.lower)
+    both = torch.stack([solved.alpha.view(-1, rank), beta.view(-1, rank)], dim=1)  # [N·S, 2, R]
+    # p_s U_s α_s and p_s U_s b_s
+    pulled = torch.bmm(both, flat).view(n, streams, 2, latent).permute(2, 1, 3, 0) * root
+    q = direct + pulled[1].sum(0) / solved.total
+    r = solved.precision * q - pulled[1]
+    w = solved.precision * (solved.mean - solved.fused) + pulled[0]
+    alphas = solved.alpha.view(n, streams, rank).permute(1, 2, 0).contiguous()  # [S, R, N]
+    betas = beta.view(n, streams, rank).permute(1, 2, 0).contiguous()
+    for s, (output, result) in enumerate(parts):
+        turned = r.new_empty(members, latent, n)
+        turned[0] = r[s]
+        torch.mul(alphas[s].unsqueeze(1), r[s], out=turned[1:])
+        turned[1:].addcmul_(betas[s].unsqueeze(1), w[s], value=-1.0)
+        result[:, :latent] = (contrasts.t() @ turned.view(members, -1)).view(members, latent, n)
+        bounded = torch.tanh(output[:, latent:] * (1 / LOG_VARIANCE_BOUND))
+        slope = 1 - bounded.square()
+        result[:, latent:] = (bounded * LOG_VARIANCE_BOUND).exp_().mul_(slope).mul_(r[s] * w[s] * (-1 / members))
