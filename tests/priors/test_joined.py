@@ -16,12 +16,12 @@ from ua3dtalk.priors.content import ContentPrior, voice_activity
 from ua3dtalk.priors.context import apply_to_context, phone_context
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
 from ua3dtalk.priors.features import EmotionRequest
-from ua3dtalk.priors.offset import correlation
+from ua3dtalk.priors.offset import Offset, correlation
 from ua3dtalk.priors.person import FOLD_GAP, make_folds
 from ua3dtalk.priors.pipeline import Priors, PriorsConfig, fit_priors, subject_features
 from ua3dtalk.priors.silence import quiet_weight
 from ua3dtalk.priors.speech_features import PhoneEncoder
-from ua3dtalk.priors.speech_stage import run_speech_stage
+from ua3dtalk.priors.speech_stage import offsets_of_one_camera, run_speech_stage
 from ua3dtalk.priors.style import StyleConfig, StyleNet, _starts, style_features
 from ua3dtalk.recipes.content_clips import find_landmarks
 from ua3dtalk.subject.labels import EmotionSpan
@@ -136,6 +136,16 @@ def test_every_offset_is_found_by_itself(shared: Path, tmp_path: Path) -> None:
     assert speech.joints == (800,) and speech.num_audio_frames == 1600
     own = PhoneEncoder().encode(subject.audio()[128000:]).shifted(second / 25)
     np.testing.assert_array_equal(speech.mel[800:], own.mel[:800])
+
+
+def test_short_videos_follow_the_long_one_of_the_same_camera() -> None:
+    def said(frames: float, accepted: bool = True) -> Offset:
+        return Offset(frames=frames, peak=0.4, rival=0.1, accepted=accepted)
+
+    offsets = [said(3.0), said(12.0), said(1.5), said(-5.0, accepted=False), said(-4.0), said(0.0, accepted=False)]
+    lengths = [400, 80, 50, 60, 250, 300]
+    assert offsets_of_one_camera(offsets, lengths) == [3.0, 3.0, 1.5, 3.0, -4.0, None]
+    assert offsets_of_one_camera(offsets[1:4], lengths[1:4]) == [12.0, 1.5, None], "nothing to follow"
 
 
 def test_labels_of_videos_can_be_asked_for(teacher_path: Path, tmp_path: Path) -> None:

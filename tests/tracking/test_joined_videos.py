@@ -9,10 +9,12 @@ import pytest
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.media.audio import read_audio
+from ua3dtalk.media.joined import JoinedVideos
 from ua3dtalk.media.video import VideoReader, VideoWriter
 from ua3dtalk.subject.labels import EmotionSpan
 from ua3dtalk.subject.parts import joints_of, videos_of
 from ua3dtalk.subject.store import Subject
+from ua3dtalk.tracking import same_person, stage_face
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 from ua3dtalk.tracking.parsing import ParsingConfig, without_flicker
 from ua3dtalk.tracking.pipeline import prepare
@@ -100,6 +102,17 @@ def test_nothing_is_bridged_or_steadied_across() -> None:
     np.testing.assert_array_equal([int(f[0, 0]) for f in without_flicker(flicker)], [1, 1, 1, 1, 1, 1])
     np.testing.assert_array_equal([int(f[0, 0]) for f in without_flicker(flicker, (2,))], [1, 0, 1, 1, 1, 1])
     np.testing.assert_array_equal([int(f[0, 0]) for f in without_flicker(flicker, (1, 4))], [1, 0, 1, 1, 0, 1])
+
+
+def test_another_person_is_refused_by_name(
+    subject: Subject, videos: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landmarks, parts = subject.track().landmarks, [range(50), range(50, 90)]
+    valid, reader = np.ones(90, bool), JoinedVideos(videos)
+    stage_face._refuse_strangers(subject, parts, landmarks, valid, reader)
+    monkeypatch.setattr(same_person, "ALIKE", 1.1)
+    with pytest.raises(UserError, match=r"a\.mp4 seems to show another person than the other videos"):
+        stage_face._refuse_strangers(subject, parts, landmarks, valid, reader)
 
 
 def refused(videos: tuple[Path, ...], out: Path, match: str, config: PrepareConfig = QUICK) -> None:

@@ -13,7 +13,7 @@ from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.core.sequence import pieces
 from ua3dtalk.priors.content import ContentPrior
 from ua3dtalk.priors.lip_targets import lip_shapes, project
-from ua3dtalk.priors.offset import find_offset
+from ua3dtalk.priors.offset import FAR_FRAMES, Offset, find_offset
 from ua3dtalk.priors.speech_features import PhoneEncoder, SpeechEncoder, frame_level_db
 from ua3dtalk.subject.parts import joints_of
 from ua3dtalk.subject.speech_data import SCHEMA, SpeechFeatures
@@ -22,6 +22,8 @@ from ua3dtalk.subject.store import FPS, SAMPLE_RATE_HZ, Subject
 STAGE = "speech"
 QUIET_DB = -60.0
 SPEECH_FLOOR_DB = -50.0
+SURE_FRAMES = 200
+"""So much video (8 s) is enough to find its offset."""
 AUDIO_FRAMES = 4
 """Of the features, per video frame."""
 
@@ -61,11 +63,17 @@ def run_speech_stage(
     prior = prior or ContentPrior.load()
     points, videos = subject.track().head_points, pieces(subject.num_frames, joints_of(subject))
     if len(videos) == 1:
-        speech, found = _hear(samples, points, encoder, prior, progress)
+        speech, offset = _hear(samples, points, encoder, prior, progress)
+        frames = offset.frames if offset.accepted else None
+        speech, found = _moved(speech, frames or 0.0), _described(offset, frames, encoder)
     else:
-        each = [_hear(_sound_of(samples, v), points[v.start : v.stop], encoder, prior, progress) for v in videos]
-        whole = [one.part(0, len(video) * AUDIO_FRAMES) for (one, _), video in zip(each, videos, strict=True)]
-        speech, found = SpeechFeatures.joined(whole), _together([facts for _, facts in each], videos)
+        heard = [_hear(_sound_of(samples, v), points[v.start : v.stop], encoder, prior, progress) for v in videos]
+        offsets = [offset for _, offset in heard]
+        applied = offsets_of_one_camera(offsets, [len(video) for video in videos])
+        moved = [_moved(one, frames or 0.0) for (one, _), frames in zip(heard, applied, strict=True)]
+        whole = [one.part(0, len(video) * AUDIO_FRAMES) for one, video in zip(moved, videos, strict=True)]
+        each = [_described(offset, frames, encoder) for offset, frames in zip(offsets, applied, strict=True)]
+        speech, found = SpeechFeatures.joined(whole), _together(each, videos)
     speech.save(subject.folder / "speech.npz")
     subject.finish_stage(STAGE, ["speech.npz"], facts | found, settings)
 
@@ -76,24 +84,54 @@ def _hear(
     encoder: SpeechEncoder,
     prior: ContentPrior,
     progress: Progress,
-) -> tuple[SpeechFeatures, dict[str, Any]]:
-    """Features of one video's sound, moved to its picture; and the facts about that."""
+) -> tuple[SpeechFeatures, Offset]:
+    """Features of one video's sound, and where its picture lies against it."""
     speech = encoder.encode(samples, progress)
     steps = np.arange(int(speech.num_audio_frames / speech.rate_hz * 50)) / 50
     offset = find_offset(prior.predict(speech, steps), project(lip_shapes(points), prior.basis))
-    speech = speech.shifted(offset.applied_frames / FPS) if offset.applied_frames else speech
     log.info(
         "sound is %+.1f frames from the picture (r %.2f, rival %.2f): %s",
-        offset.frames, offset.peak, offset.rival, "corrected" if offset.accepted else "not believed, left as it is",
+        offset.frames, offset.peak, offset.rival, "believed" if offset.accepted else "not believed",
     )  # fmt: skip
-    return speech, {
-        "speech": "ok" if offset.accepted else "unsynchronised",
+    return speech, offset
+
+
+def offsets_of_one_camera(offsets: Sequence[Offset], lengths: Sequence[int]) -> list[float | None]:
+    """The corrections to use for several videos of one camera, frames; None where nothing is believed.
+
+    A few seconds say little: a video of less than 8 s is believed only within four frames of the longest believed one
+    of 8 s and more, and takes its offset over else (measured: 3 s with a foreign voice "found" the search's border).
+
+    Args:
+        offsets: What each says.
+        lengths: Frames of each.
+    """
+    long = [k for k, offset in enumerate(offsets) if offset.accepted and lengths[k] >= SURE_FRAMES]
+    if not long:
+        return [offset.frames if offset.accepted else None for offset in offsets]
+    sure = offsets[max(long, key=lambda k: lengths[k])].frames
+    applied: list[float | None] = []
+    for offset, length in zip(offsets, lengths, strict=True):
+        near = offset.accepted and abs(offset.frames - sure) <= FAR_FRAMES
+        taken = offset.frames if near or (offset.accepted and length >= SURE_FRAMES) else sure
+        applied.append(None if length >= SURE_FRAMES and not offset.accepted else taken)
+    return applied
+
+
+def _moved(speech: SpeechFeatures, frames: float) -> SpeechFeatures:
+    return speech.shifted(frames / FPS) if frames else speech
+
+
+def _described(offset: Offset, applied: float | None, encoder: SpeechEncoder) -> dict[str, Any]:
+    """Facts about one video; ``applied`` is the correction, None where there is none that is believed."""
+    return {
+        "speech": "unsynchronised" if applied is None else "ok",
         "encoder": encoder.name,
-        "offset_frames": offset.applied_frames,
+        "offset_frames": applied or 0.0,
         "peak_frames": offset.frames,
         "peak_r": round(offset.peak, 3),
         "rival_r": round(offset.rival, 3),
-        "accepted": offset.accepted,
+        "accepted": offset.accepted and applied == offset.frames,
     }
 
 
@@ -109,8 +147,8 @@ def _together(each: Sequence[dict[str, Any]], videos: Sequence[range]) -> dict[s
         name: round(float(np.average([one[name] for one in each], weights=lengths)), 3)
         for name in ("offset_frames", "peak_r", "rival_r")
     }
-    accepted = all(one["accepted"] for one in each)
-    together = {"speech": "ok" if accepted else "unsynchronised", "encoder": each[0]["encoder"], "accepted": accepted}
+    fine = all(one["speech"] == "ok" for one in each)
+    together = {"speech": "ok" if fine else "unsynchronised", "encoder": each[0]["encoder"], "accepted": fine}
     return together | means | {"videos": list(each)}
 
 

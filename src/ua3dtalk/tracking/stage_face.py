@@ -22,6 +22,7 @@ from ua3dtalk.tracking.head_frame import to_head_frame
 from ua3dtalk.tracking.landmarks import NUM_LANDMARKS, FaceLandmarks, FaceMeshLandmarks, TaskLandmarks
 from ua3dtalk.tracking.prepare_config import PrepareConfig
 from ua3dtalk.tracking.projection import Poses
+from ua3dtalk.tracking.same_person import ALIKE, face_texture, frames_to_compare, stranger
 from ua3dtalk.tracking.stage_io import load_arrays, save_arrays
 from ua3dtalk.tracking.topology import NUM_VERTICES
 
@@ -44,6 +45,8 @@ def run_landmarks(subject: Subject, reader: VideoReader, config: PrepareConfig, 
     named = np.isfinite(units[:, 0])
     units = bridge(units, named, joints) if all(named[video].any() for video in videos) else units[:0]
     landmarks = bridge(landmarks, valid, joints)
+    if joints:
+        _refuse_strangers(subject, videos, landmarks, valid, reader)
     save_arrays(subject.folder / "landmarks.npz", landmarks=landmarks, valid=valid, units=units)
     lost = int((~valid).sum())
     if lost:
@@ -94,6 +97,23 @@ def _refuse_long_gaps(valid: np.ndarray, path: Path, config: PrepareConfig) -> N
     if long:
         listed = ", ".join(f"{a / FPS:.1f}–{b / FPS:.1f} s" for a, b in long[:8])
         raise UserError(f"{path}: the face is lost for long at {listed}.", "Cut these parts out of the video.")
+
+
+def _refuse_strangers(
+    subject: Subject, videos: Sequence[range], landmarks: np.ndarray, valid: np.ndarray, reader: VideoReader
+) -> None:
+    """Of several videos, all show the same face."""
+    textures = [
+        np.array([face_texture(subject.frame(i), landmarks[i]) for i in frames_to_compare(valid, video)])
+        for video in videos
+    ]
+    odd = stranger(textures)
+    if odd is not None:
+        path, alike = reader.parts[odd[0]].path, odd[1]
+        raise UserError(
+            f"{path} seems to show another person than the other videos (likeness {alike:.2f}, {ALIKE:g} is needed).",
+            f"Leave {path.name} out; of the same person, use videos in similar light and poses.",
+        )
 
 
 def bridge(values: np.ndarray, valid: Bool[np.ndarray, " t"], joints: Sequence[int] = ()) -> np.ndarray:

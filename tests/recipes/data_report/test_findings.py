@@ -131,6 +131,7 @@ WARNED = [
     ("drawn (hard outlines", "tracking", {"outlines": 30.0}),
     ("Another face is in the picture at 4.0, 6.0 s", "tracking", {"other_faces": (4.0, 6.0)}),
     ("jumps at 9.0 s", "video", {"jumps": (9.0,)}),
+    ("joined at 8.5, 11.7 s do not show the same view", "video", {"other_views": (8.5, 11.7)}),
     ("stands still at 3.0–3.8 s", "video", {"frozen": ((3.0, 3.8),)}),
     ("black at 3.0–3.8 s", "video", {"black": ((3.0, 3.8),)}),
     ("Only 12 pictures per second", "video", {"new_pictures_per_s": 12.4}),
@@ -161,6 +162,7 @@ WARNED = [
     ("in the smile:", "expression", {"smile_s": 0.1}),
     ("in the smile and the brows:", "expression", {"smile_s": 0.1, "brows_up_s": 0.0}),
     ("labelled sad", "emotion", {"seconds": {"happy": {"1": 20.0}, "sad": {"0.5": 1.0, "1": 1.0}}}),
+    ("No neutral face is shown", "emotion", {"unlabelled_s": 0.5}),
     ("4.0 s of the emotion labels", "emotion", {"outside_s": 4.0}),
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ua3dtalk.recipes.data_report.measure import video_facts
 from ua3dtalk.recipes.data_report.sequence import (
     Cut,
     Watched,
@@ -105,3 +106,14 @@ def test_another_scene_behind_black_is_a_cut(still: np.ndarray) -> None:
     still[20:30] = 2.0
     still[30:] += scene(2) - scene(1)
     assert find_cuts(watched(still)) == [Cut(frame=30, same_scene=False)]
+
+
+def test_a_joint_is_no_cut_but_another_view_is_told(still: np.ndarray) -> None:
+    turned = still.copy()
+    still[25:] += scene(2) - scene(1)
+    facts = video_facts(watched(still), 0.0, 25.0, (25,))
+    assert facts.scene_cuts == () and facts.jumps == () and facts.joints == facts.other_views == (1.0,)
+    assert facts.longest_scene == (0.0, T / 25)
+    turned[25:] += 0.45 * (scene(2) - scene(1))  # much moves before the same wall
+    assert video_facts(watched(turned), 0.0, 25.0).scene_cuts == (1.0,)
+    assert video_facts(watched(turned), 0.0, 25.0, (25,)).other_views == ()

@@ -197,7 +197,7 @@ def video_facts(watched: Watched, start_s: float, fps: float, joints: Sequence[i
         joints: First frame of each of several videos but the first: cuts that are known.
     """
     num_frames = len(watched.brightness)
-    found = find_cuts(watched)
+    found = find_cuts(watched, joints)
     cuts = [cut for cut in found if cut.frame not in joints]
     views = [cut.frame for cut in found if cut.frame in joints and not cut.same_scene]
     return VideoFacts(
