@@ -1,6 +1,6 @@
 """What a training step costs in every phase of a preset, and what the whole run would take.
 
-    python benchmarks/train.py SUBJECT [--preset quick] [--steps 20] [--json]
+    python benchmarks/train.py SUBJECT [--preset quick] [--steps 20] [--set KEY=VALUE ...] [--json]
 
 Every stage of the preset is entered at the start of each of its phases: *static* (Gaussians and mesh motion alone),
 *member* (one drawn member per stream), *ensemble* (all members; every fourth step with the likelihood). Steps of all
@@ -47,9 +47,11 @@ def main() -> None:
     parser.add_argument("subject", type=Path)
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--steps", type=int, default=20, help="counted steps of every phase")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="as face.covariance='\"full\"'")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    config, device = preset(options.preset), torch.device("cpu")
+    changes = {key: json.loads(value) for key, value in (item.split("=", 1) for item in options.set)}
+    config, device = preset(options.preset, overrides=changes), torch.device("cpu")
     subject = Subject.open(options.subject)
     fit_priors(subject, PriorsConfig(seed=config.seed), Silent())
     run = build_run(subject, config, make_rasterizer(device), device)
@@ -66,6 +68,7 @@ def main() -> None:
     rows = {name: {"steps": until - first} | medians(times[name]) for name, _, first, until in phases}
     result = {
         "preset": options.preset,
+        "changes": changes,
         "gaussians": {name: len(layer.gaussians) for name, layer in run.layers.items()},
         "threads": torch.get_num_threads(),
         "phases": rows,
