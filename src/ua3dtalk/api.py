@@ -103,7 +103,7 @@ def train(
         preset: ``quick``: minutes on two cores; ``standard``: better, an hour or more; ``paper``: the published
             schedule, for a GPU.
         device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
-        max_steps: Stop after this many steps in all; None takes the preset's.
+        max_steps: A shorter training: this many steps in all, every stage shortened in proportion.
         seed: Seed of everything random: the same seed gives the same avatar on a CPU.
         resume: Go on with an interrupted training, to the same result.
         set: Changes of the preset, as ``("face.covariance=full",)``.

@@ -30,7 +30,7 @@ class Ablate(Command):
     preset: Literal["quick", "standard"] = "quick"
     """What the rows are changes of."""
     max_steps: Annotated[int | None, arg(metavar="STEPS")] = None
-    """Stop each training after this many steps in all; the preset's number if not given."""
+    """Shorter trainings: this many steps in all for each, every stage shortened in proportion."""
     set: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="FIELD=VALUE")] = ()
     """A setting of the preset to change for all rows, e.g. init.face_count=3000; may be repeated."""
     workers: int = 2

@@ -29,7 +29,7 @@ class Train(Command):
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
     max_steps: Annotated[int | None, arg(metavar="STEPS")] = None
-    """Stop after this many steps in all; the preset's number if not given."""
+    """A shorter training: this many steps in all, every stage shortened in proportion."""
     seed: int = 0
     """Seed of everything random: the same seed gives the same avatar on a CPU."""
     resume: bool = False
