@@ -27,7 +27,9 @@ class Demo(Command):
         from ua3dtalk.core.device import pick_device
 
         device = pick_device(self.device)
-        from ua3dtalk.recipes.demo import run_demo
+        from ua3dtalk.recipes.demo import DemoPlaces, run_demo
 
         values = run_demo(out, device=device, progress=progress)
-        return Report(f"{table(values)}\nEverything is in {out}.", values)
+        places = DemoPlaces(out)
+        text = f"Everything is in {out}.\nNext: ua3dtalk view {places.avatar} --audio {places.speech}"
+        return Report(f"{table(values)}\n{text}", values)

@@ -52,10 +52,11 @@ def render_page(
     lead = (
         f"{len(frames)} held-out frames ({frames[0]}–{frames[-1]}, {len(frames) / 25:.1f} s) of "
         f"{evaluation.size[0]}×{evaluation.size[1]} pixels, scored as rendered, before any video coding. "
-        f"Faces were not found in {evaluation.missed_real} real frames."
+        + (f"In {evaluation.missed_real} real frames no face was found." if evaluation.missed_real else "")
     )
     parts = [
         f"<p>{escape(lead)}</p>",
+        f"<h2>Side by side</h2><video controls preload=metadata src='{_video_source(video)}'></video>",
         "<h2>Lips</h2>",
         _lip_table(evaluation),
         "<h2>Pictures</h2>",
@@ -63,7 +64,6 @@ def render_page(
         _measure_table(evaluation),
         _risk_table(evaluation),
         _speed_table(speed),
-        f"<h2>Side by side</h2><video controls preload=metadata src='{_video_source(video)}'></video>",
     ]
     for heading, (kind, data) in pictures.items():
         parts.append(f"<h2>{escape(heading)}</h2>{picture(heading, kind, data)}")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ua3dtalk.core.files import atomic_path, write_json
-from ua3dtalk.core.progress import Progress, Silent, log
+from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ, write_flac
 from ua3dtalk.recipes.evaluate import evaluate_avatar
 from ua3dtalk.recipes.prepare import prepare_subject
@@ -104,14 +104,13 @@ def run_demo(out: Path, *, device: torch.device | None = None, progress: Progres
     metrics = evaluate_avatar(places.avatar, places.report, device=device, progress=report)
     summary = {
         "talking avatar, four emotions": str(places.video),
-        "its uncertainty": str(places.confidence),
+        "where it expects to be wrong": str(places.confidence),
         "report": str(places.report / "index.html"),
         "side by side with the real video": str(places.report / "side_by_side.mp4"),
         "driven head PSNR (dB)": _number(metrics["rows"]["driven"]["regions"]["head"]["psnr_db"]["mean"]),
         "driven mouth opening r": _number(metrics["rows"]["driven"]["opening"]["correlation"]),
     }
     write_json(out / "summary.json", summary)
-    log.info("The demo is in %s.", out)
     return summary
 
 
