@@ -27,6 +27,7 @@ from ua3dtalk.core.progress_lines import LineProgress
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher, HeardEmotion
 from ua3dtalk.recipes.ablation.runs import AblationPlan, run_ablations
 from ua3dtalk.recipes.ablation.subject import INDEX
+from ua3dtalk.subject.store import Subject
 
 SMOOTH_FRAMES = 12.0
 """Deviation of the smoothing: about as slow as what the teacher hears."""
@@ -69,7 +70,9 @@ def without_labels(subject: Path, folder: Path) -> Path:
             link.symlink_to(source, target_is_directory=source.is_dir())
     index = read_json(subject / INDEX)
     index["stages"].pop("priors", None)
-    write_json(folder / INDEX, index | {"labels": []})
+    index["source"]["labels"] = []
+    write_json(folder / INDEX, index)
+    assert not Subject.open(folder).labels, "labels are kept elsewhere now"
     return folder
 
 
