@@ -16,6 +16,7 @@ from ua3dtalk.evaluation.image import through_jpeg
 from ua3dtalk.evaluation.protocol import Reference
 from ua3dtalk.evaluation.regions import REGIONS
 from ua3dtalk.evaluation.report import ReportInputs, write_report
+from ua3dtalk.media.marks import read_mark
 from ua3dtalk.media.video import VideoReader
 from ua3dtalk.subject.labels import Label
 from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
@@ -39,7 +40,7 @@ def report(face: Any, openings_px: np.ndarray, tmp_path_factory: pytest.TempPath
         make_detector=face.Detector,
         audio=np.zeros(54 * 640, np.float32),
         uncertainty={"driven": lambda i: float(openings_px[i])},
-        facts={"avatar": "<b>bold</b>", "preset": "quick"},
+        facts={"avatar": "<b>bold</b>", "preset": "quick", "subject_sha256": "ab" * 32},
         seed=3,
     )
     return out, write_report(out, inputs)
@@ -67,6 +68,7 @@ def test_json_holds_everything(report: tuple[Path, dict[str, Any]]) -> None:
     }  # fmt: skip
     assert {"ua3dtalk", "commit", "torch"} <= set(stored["provenance"]["software"]) and stored["provenance"]["hardware"]
     assert len(stored["curves"]["driven"]["opening"]) == 54
+    assert read_mark(out / "side_by_side.mp4").subject_sha256 == "ab" * 32
 
 
 def test_page_needs_nothing_else_and_says_which_mask(report: tuple[Path, dict[str, Any]]) -> None:

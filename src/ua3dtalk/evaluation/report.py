@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.files import atomic_path, write_json
 from ua3dtalk.core.progress import Progress
-from ua3dtalk.core.provenance import AI_GENERATED, provenance
+from ua3dtalk.core.provenance import provenance
 from ua3dtalk.evaluation.error_pictures import FULL_HEAT, ErrorMaps, Extremes, error_curves_png
 from ua3dtalk.evaluation.image import MAX_PSNR_DB, WINDOW
 from ua3dtalk.evaluation.intervals import BLOCK_FRAMES, RESAMPLES
@@ -23,6 +23,7 @@ from ua3dtalk.evaluation.pictures import ContactSheet, SideBySide, encode_jpeg, 
 from ua3dtalk.evaluation.protocol import FrameSource, MakeMeters, Reference, evaluate_rows, with_risk
 from ua3dtalk.evaluation.regions import REGIONS, FrameRegions, erosion_px
 from ua3dtalk.evaluation.results import Evaluation, RowResult
+from ua3dtalk.media.marks import mark_text
 from ua3dtalk.tracking.landmarks import FaceLandmarks
 
 SCHEMA_VERSION = 2
@@ -73,7 +74,8 @@ def write_report(out: Path, inputs: ReportInputs, progress: Progress | None = No
     reference = inputs.reference
     first = reference.picture(reference.frames[0])
     sheet = ContactSheet(len(reference.frames))
-    tags = {"title": "UA-3DTalk side by side", "comment": AI_GENERATED}
+    whom = (inputs.facts or {}).get("subject_sha256")
+    tags = {"title": "UA-3DTalk side by side", "comment": mark_text(whom)}
     names = ("reference", *inputs.rows)
     notes = _UncertaintyNotes(inputs)
     maps = ErrorMaps()

@@ -22,8 +22,11 @@ SUBJECT_LABEL = "org.ua3dtalk.subject"
 """Assertion with the hash of the video that the person was learnt from."""
 BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """Type of the box that holds a manifest in an MP4."""
-NO_NETWORK = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
-"""A file may name an address to get its manifest from: nothing is fetched."""
+SETTINGS = {
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+    "core": {"backing_store_memory_threshold_in_mb": 16},
+}
+"""A file may name an address to get its manifest from: nothing is fetched. Long videos go through a temporary file."""
 _TYPE = "video/mp4"
 _BEGINNING = 1 << 20
 _SELF_SIGNED = {"signingCredential.untrusted"}
@@ -74,7 +77,7 @@ def sign_video(path: Path, source_type: str, subject_sha256: str | None) -> bool
         claim = json.dumps(_claim(path.name, source_type, subject_sha256))
         with (
             c2pa.Signer.from_info(info) as signer,
-            c2pa.Context.from_dict(NO_NETWORK) as context,
+            c2pa.Context.from_dict(SETTINGS) as context,
             c2pa.Builder(claim, context=context) as builder,
             atomic_path(path) as partial,
             path.open("rb") as source,
@@ -98,7 +101,7 @@ def read_manifest(path: Path) -> Manifest | None:
         with path.open("rb") as handle:
             return Manifest(intact=None) if BOX in handle.read(_BEGINNING) else None
     try:
-        with c2pa.Context.from_dict(NO_NETWORK) as context, path.open("rb") as handle:
+        with c2pa.Context.from_dict(SETTINGS) as context, path.open("rb") as handle:
             reader = c2pa.Reader.try_create(None, handle, None, context)
             if reader is None:
                 return None

@@ -88,6 +88,7 @@ def evaluate_avatar(
         facts={
             "avatar": str(avatar),
             "subject": opened.source.name,
+            "subject_sha256": index["subject_sha256"],
             "backend": loaded.rasterizer.name,
             "preset": index["config"]["preset"],
             "poses": "tracked, then refined on the upper head above the tip of the nose; test frames too",
