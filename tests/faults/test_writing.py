@@ -26,6 +26,7 @@ from ua3dtalk.core.files import read_json, write_json
 from ua3dtalk.media.audio import read_audio, write_flac
 from ua3dtalk.media.ply import PlySplats, read_ply, write_ply
 from ua3dtalk.media.video import VideoReader, VideoWriter
+from ua3dtalk.priors.phone_posteriors import phone_posteriors
 from ua3dtalk.tracking.stage_io import atomic_folder, write_picture
 
 N = 4000
@@ -190,3 +191,18 @@ def test_the_disk_cannot_be_read(name: str, faults: ModuleType, tmp_path: Path) 
     child = in_child(broken)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
     assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room cannot be asked for")
+def test_no_room_for_the_speech_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its library in C dies where it cannot write; the benchmark found that."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 16000).astype(np.float32)
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        phone_posteriors(noise, 0.1, 100)
+
+    child = in_child(limited)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert os.listdir(tmp_path) == []

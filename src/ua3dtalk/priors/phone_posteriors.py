@@ -7,6 +7,7 @@ languages are described by the nearest English phones.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import tempfile
 from functools import cache
@@ -27,6 +28,8 @@ SCORE_SCALE = 0.1024 * 0.35  # pocketsphinx counts in log base 1.0001 shifted by
 SELF_LOOP = 0.65
 HALF_WINDOW = 205  # pocketsphinx frames are 410 samples long: padded by half so that frame a is centred on a * 10 ms
 _PEAK = 28000
+LOG_BYTES = 10_500
+"""What the decoder logs of a frame: 16 bits for each of its 5126 senones, and some more."""
 
 
 @cache
@@ -76,11 +79,24 @@ def phone_posteriors(samples: Float32[np.ndarray, " s"], peak: float, num_frames
     return np.concatenate([posteriors, np.repeat(posteriors[-1:], missing, axis=0)])[:num_frames].astype(np.float32)
 
 
+def _require_room(path: Path, size: int) -> None:
+    """The decoder does not say that it cannot write its log: it dies. So the room is asked for before.
+
+    Raises:
+        OSError: there is not so much room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+        path.unlink()
+
+
 def _context_independent_scores(samples: np.ndarray, peak: float) -> Int16[np.ndarray, "a 126"]:
     """Negative log scores of the 42 x 3 context-independent senones, as the decoder logs them."""
     padded = np.pad(samples, (HALF_WINDOW, HALF_WINDOW + 2 * HOP))
     pcm = np.clip(padded * (_PEAK / peak), -32767, 32767).astype("<i2")
     with tempfile.TemporaryDirectory() as folder:
+        _require_room(Path(folder) / "room", (len(padded) // HOP + 1) * LOG_BYTES)
         decoder = pocketsphinx.Decoder(
             samprate=SAMPLE_RATE_HZ,
             cmn="batch",
