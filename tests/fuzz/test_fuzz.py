@@ -14,13 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ua3dtalk.core.config import from_plain, to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import read_json
+from ua3dtalk.recipes.presets import preset
 from ua3dtalk.subject.labels import read_emotion_csv
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.store import SourceFacts, Subject
 from ua3dtalk.synthesis.pose import read_poses
 from ua3dtalk.synthesis.timeline import read_timeline
+from ua3dtalk.training.config import TrainConfig
 
 EACH = 25
 
@@ -129,6 +132,11 @@ def test_an_archive_that_promises_more_than_there_is_memory(tmp_path: Path) -> N
         made.writestr("viewmats.npy", content)
     with pytest.raises(UserError, match=r"b\.npz"):
         read_poses(tmp_path / "b.npz")
+
+
+def test_a_whole_number_beyond_all_numbers_with_a_point_is_refused() -> None:
+    with pytest.raises(UserError, match=r"c\.losses\.alpha is too large"):
+        from_plain(TrainConfig, to_plain(preset("quick")) | {"losses": {"alpha": int("9" * 400)}}, "c")
 
 
 # --- tables of any text ----------------------------------------------------------------------------------------------

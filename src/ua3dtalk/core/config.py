@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -69,6 +70,8 @@ def _value(hint: Any, plain: Any, where: str) -> Any:
     if hint is Path and isinstance(plain, str):
         return Path(plain)
     if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
+        if abs(plain) > sys.float_info.max:
+            raise UserError(f"{where} is too large for a number with a point.")
         return float(plain)
     if hint in (int, float, str, bool) and (not isinstance(plain, hint) or (hint is int and isinstance(plain, bool))):
         raise UserError(f"{where} must be {hint.__name__}, got {plain!r}.")
