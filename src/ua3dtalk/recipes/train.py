@@ -10,7 +10,15 @@ import torch
 from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.avatar.familiarity import FEWEST, Familiarity
 from ua3dtalk.avatar.layer import AvatarLayer
-from ua3dtalk.avatar.storage import save_forecast, save_index, save_modes, save_parts, unfinished_avatar
+from ua3dtalk.avatar.storage import (
+    INDEX,
+    read_index,
+    save_forecast,
+    save_index,
+    save_modes,
+    save_parts,
+    unfinished_avatar,
+)
 from ua3dtalk.core.config import to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log
@@ -66,8 +74,8 @@ def train_avatar(
     target = device or torch.device("cpu")
     opened = Subject.open(subject)
     require_trainable(opened)
-    if (out / "avatar.json").exists() and not resume:
-        raise UserError(f"{out} already holds an avatar.", "Give another --out, or --resume to go on.")
+    if finished_already(out, config, opened.source_sha256, resume=resume):
+        return out
     fit_priors(opened, PriorsConfig(seed=config.seed), report)
     run = build_run(opened, config, make_rasterizer(target), target)
     log.info("Training %s with %s on %s", subject, run.rasterizer.name, target)
@@ -84,6 +92,25 @@ def train_avatar(
     save_index(out, opened, run.layers, facts)
     (out / STATE_FILE).unlink(missing_ok=True)
     return out
+
+
+def finished_already(out: Path, config: TrainConfig, subject_sha256: str, *, resume: bool) -> bool:
+    """Whether ``out`` holds the finished avatar of this very run, which is then not trained over.
+
+    Raises:
+        UserError: ``out`` holds an avatar and ``resume`` is off, or it is of other settings or of another subject.
+    """
+    if not (out / INDEX).exists() or (resume and (out / STATE_FILE).exists()):
+        return False
+    if not resume:
+        raise UserError(f"{out} already holds an avatar.", "Give another --out.")
+    index = read_index(out)
+    if (index.get("config"), index.get("subject_sha256")) != (to_plain(config), subject_sha256):
+        raise UserError(
+            f"{out} already holds an avatar, with other settings or of another subject.", "Give another --out."
+        )
+    log.info("%s is finished already.", out)
+    return True
 
 
 def _add_companions(out: Path, subject: Subject, run: TrainingRun, progress: Progress) -> None:
