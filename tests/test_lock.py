@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,14 +15,6 @@ from packaging.utils import canonicalize_name
 LOCKS = sorted((Path(__file__).resolve().parents[1] / ".ci").glob("lock-*.txt"))
 
 
-def script(root: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, root / "scripts" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def versions(text: str) -> dict[str, str]:
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9-]+==[\w.!]+", line) for line in lines), "exact, and by name only"
@@ -31,9 +23,9 @@ def versions(text: str) -> dict[str, str]:
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="pyproject.toml is read from Python 3.11 on")
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
-def test_the_lock_has_all_that_is_asked_for(path: Path, root: Path) -> None:
+def test_the_lock_has_all_that_is_asked_for(path: Path, root: Path, program: Callable[[str], ModuleType]) -> None:
     locked = versions(path.read_text())
-    lock = script(root, "lock")
+    lock = program("scripts/lock.py")
     for wanted in lock.asked("dev", "tracking"):
         assert wanted.specifier.contains(locked[canonicalize_name(wanted.name)]), wanted
     named = [line for line in (root / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
@@ -44,8 +36,8 @@ def test_the_lock_has_all_that_is_asked_for(path: Path, root: Path) -> None:
         assert set(here) <= set(locked), "run `make lock`"
 
 
-def test_weaknesses_are_listed(root: Path) -> None:
-    audit = script(root, "audit")
+def test_weaknesses_are_listed(program: Callable[[str], ModuleType]) -> None:
+    audit = program("scripts/audit.py")
     weak = '{"id": "CVE-1", "fix_versions": ["2.0"]}'
     text = f'{{"dependencies": [{{"name": "a", "version": "1", "vulns": [{weak}]}}, {{"name": "b"}}]}}'
     assert audit.weaknesses(text) == ["  a 1: CVE-1, mended in 2.0"]

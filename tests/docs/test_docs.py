@@ -3,12 +3,12 @@ or marked as text; the generated pages are current; links lead somewhere; the si
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -72,16 +72,8 @@ def test_python_works(language: str, code: str, desk: Path) -> None:
     exec(compile(code, "block", "exec"), {"__name__": "__main__"})
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_generated_pages_are_current() -> None:
-    for name, text in script("reference").pages().items():
+def test_generated_pages_are_current(program: Callable[[str], ModuleType]) -> None:
+    for name, text in program("scripts/reference.py").pages().items():
         assert (ROOT / "docs" / name).read_text() == text, f"docs/{name}: run `python scripts/reference.py`"
 
 

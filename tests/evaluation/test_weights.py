@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,12 +17,8 @@ from ua3dtalk.evaluation.weights import find_weights, load_weights, weights_fold
 
 
 @pytest.fixture(scope="module")
-def script(root) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("convert_weights", root / "scripts" / "convert_weights.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("scripts/convert_weights.py")
 
 
 def test_the_folder_is_the_users_or_the_cache(monkeypatch, tmp_path) -> None:

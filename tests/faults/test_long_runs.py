@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -24,13 +24,8 @@ LEAK_MB = 64 * 64 * 3 / 2**20
 
 
 @pytest.fixture(scope="module")
-def runs(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_long_runs", root / "benchmarks" / "long_runs.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def runs(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("benchmarks/long_runs.py")
 
 
 @pytest.fixture(scope="module")

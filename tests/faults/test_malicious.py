@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -92,13 +91,8 @@ FORMS = (pickled, pytorch, array, archive, archive_of_pickles)
 
 
 @pytest.fixture(scope="module")
-def fuzz(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_fuzz", root / "benchmarks" / "fuzz.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def fuzz(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("benchmarks/fuzz.py")
 
 
 @pytest.fixture(params=FORMS, ids=lambda form: form.__name__)

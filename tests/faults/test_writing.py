@@ -5,7 +5,6 @@ of the product, is ``benchmarks/faults.py``.
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import platform
 import resource
@@ -74,15 +73,10 @@ WRITERS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = 
 
 
 @pytest.fixture(scope="module")
-def faults(root: Path) -> ModuleType:
+def faults(program: Callable[[str], ModuleType]) -> ModuleType:
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
         pytest.skip("filters of system calls are Linux's")
-    spec = importlib.util.spec_from_file_location("benchmark_faults", root / "benchmarks" / "faults.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return program("benchmarks/faults.py")
 
 
 def in_child(task: Callable[[], None]) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -29,13 +28,8 @@ EACH = 25
 
 
 @pytest.fixture(scope="module")
-def fuzz(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_fuzz", root / "benchmarks" / "fuzz.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def fuzz(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("benchmarks/fuzz.py")
 
 
 def test_damaged_files_are_refused_or_read(fuzz: ModuleType, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def unexplained(run: TrainingRun, modes: MotionModes, asked: list[Conditions]) -
     static, wrong, all_of_it = modes.static(layer.motion, means, basis), 0.0, 0.0
     for one in asked:
         wanted = layer.motion(means, basis, one, mode="ensemble")
-        given = modes.move(layer.motion, means, basis, one, static)
+        given = modes.move(layer.motion, one, static)
         mesh = wanted.d_means - wanted.learnt()[0]
         assert torch.allclose(given.d_means - given.learnt()[0], mesh, atol=1e-7), "the mesh's motion is exact"
         wrong += float((motion_row(given) - motion_row(wanted)).square().sum())
@@ -90,7 +90,7 @@ def test_a_layer_that_never_moves_has_no_patterns(tmp_path: Path) -> None:
     again = load_modes(tmp_path, still.layers)["face"]
     with torch.no_grad():
         static = again.static(layer.motion, layer.gaussians.means, layer.mesh_basis)
-        motion = again.move(layer.motion, layer.gaussians.means, layer.mesh_basis, still.tracked.frame(3), static)
+        motion = again.move(layer.motion, still.tracked.frame(3), static)
     assert float(motion_row(motion).abs().max()) == 0
 
 
@@ -129,7 +129,7 @@ def test_anchors_tell_how_unsure_all_are(run: TrainingRun, modes: MotionModes) -
     for i in (46, 52, 58):
         one = run.tracked.frame(i)
         wanted = layer.motion(means, basis, one, mode="ensemble", want_maps=True).maps
-        given = modes.move(layer.motion, means, basis, one, static, want_maps=True).maps
+        given = modes.move(layer.motion, one, static, want_maps=True).maps
         assert wanted is not None and given is not None
         for name in FUSED:
             ratio = (getattr(given, name) / getattr(wanted, name)).log().abs()
@@ -137,7 +137,7 @@ def test_anchors_tell_how_unsure_all_are(run: TrainingRun, modes: MotionModes) -
         assert torch.equal(given.gates, wanted.gates)
         for stream, values in wanted.stream_means().items():
             assert given.stream_means()[stream]["trust"] == pytest.approx(values["trust"], abs=0.02)
-    assert modes.move(layer.motion, means, basis, run.tracked.frame(3), static).maps is None
+    assert modes.move(layer.motion, run.tracked.frame(3), static).maps is None
 
 
 def test_those_of_another_avatar_are_refused(run: TrainingRun, modes: MotionModes, tmp_path: Path) -> None:

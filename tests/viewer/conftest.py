@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.avatar.storage import load_avatar
 from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.render.numba_backend import NumbaRasterizer
+from ua3dtalk.viewer.server import ViewerServer
+from ua3dtalk.viewer.session import Session
 from ua3dtalk.viewer.speech import Speech, load_speech
 
 FACE_GAUSSIANS = 3000
@@ -40,3 +43,10 @@ def encoder() -> PhoneEncoder:
 @pytest.fixture(scope="session")
 def speech(small_avatar: Path, encoder: PhoneEncoder) -> Speech:
     return load_speech(small_avatar / "speech.wav", encoder)
+
+
+@pytest.fixture
+def viewer(avatar: Avatar, speech: Speech, encoder: PhoneEncoder) -> Iterator[ViewerServer]:
+    viewer = ViewerServer(Session(avatar, speech), encoder, port=0)
+    yield viewer
+    viewer.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import waiting
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -27,6 +28,7 @@ SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swi
 PATIENCE_MS = 60_000
 """Drawing by software on a busy machine takes its time."""
 
+until = partial(waiting.until, timeout_s=PATIENCE_MS / 1000, every_s=0.2)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
@@ -49,14 +51,6 @@ def page(viewer: ViewerServer) -> Iterator[Page]:
         until(lambda: seen(page).std() > 10)
         yield page
         browser.close()
-
-
-def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_MS / 1000) -> None:
-    """Wait for something that has no event."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.2)
 
 
 def seen(page: Page) -> np.ndarray:

@@ -5,38 +5,29 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 import viser
+import waiting
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 from websockets.typing import Subprotocol
 
-from ua3dtalk.avatar.avatar import Avatar
-from ua3dtalk.priors.speech_features import PhoneEncoder
 from ua3dtalk.viewer.server import ViewerServer
-from ua3dtalk.viewer.session import Session
-from ua3dtalk.viewer.speech import MAX_UPLOAD_BYTES, Speech
+from ua3dtalk.viewer.speech import MAX_UPLOAD_BYTES
 
 MANY = 8
+until = partial(waiting.until, timeout_s=60.0)
 CAMERA = {
     "type": "ViewerCameraMessage",
     **{"wxyz": (0.0, 1.0, 0.0, 0.0), "position": (0.0, 0.0, 0.6), "fov": 0.6, "near": 0.01, "far": 100.0},
     **{"image_height": 80, "image_width": 100, "look_at": (0.0, 0.0, 0.0), "up_direction": (0.0, 1.0, 0.0)},
 }
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    """Wait for something that has no event."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def enter(viewer: ViewerServer, **options: Any) -> Connection:
@@ -61,13 +52,6 @@ class Reader:
                 self.messages += 1
         except ConnectionClosed:
             pass
-
-
-@pytest.fixture
-def viewer(avatar: Avatar, speech: Speech, encoder: PhoneEncoder) -> Iterator[ViewerServer]:
-    viewer = ViewerServer(Session(avatar, speech), encoder, port=0)
-    yield viewer
-    viewer.close()
 
 
 def kept(viewer: ViewerServer) -> int:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import inspect
 import socket
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 import viser
 import websockets.exceptions
+from waiting import until
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
@@ -29,21 +28,6 @@ from ua3dtalk.viewer.session import Session
 from ua3dtalk.viewer.speech import Speech
 
 PROTOCOL = Subprotocol(f"viser-v{viser.__version__}")
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Wait for something that has no event."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def viewer(avatar: Avatar, speech: Speech, encoder: PhoneEncoder) -> Iterator[ViewerServer]:
-    viewer = ViewerServer(Session(avatar, speech), encoder, port=0)
-    yield viewer
-    viewer.close()
 
 
 def test_by_default_only_this_machine_can_reach_it(viewer: ViewerServer) -> None:

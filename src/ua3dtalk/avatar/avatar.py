@@ -237,8 +237,7 @@ class Avatar:
         if modes is not None:
             if name not in self._modes_static:
                 self._modes_static[name] = modes.static(layer.motion, means, layer.mesh_basis)
-            static = self._modes_static[name]
-            return modes.move(layer.motion, means, layer.mesh_basis, conditions, static, want_maps)
+            return modes.move(layer.motion, conditions, self._modes_static[name], want_maps)
         if name not in self._static:
             self._static[name] = layer.motion.prepare_static(means)
         return layer.motion(

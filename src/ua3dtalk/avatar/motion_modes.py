@@ -33,6 +33,10 @@ WIDTHS = (3, 4, 3)
 class ModesStatic:
     """What does not change from frame to frame."""
 
+    means: Float[Tensor, "a 3"]
+    """Canonical positions of the anchors, metres."""
+    mesh_basis: Float[Tensor, "a 19 3"]
+    """Of the anchors."""
     features: StaticFeatures
     """The branch's, at the anchors."""
     mesh: Float[Tensor, "19 m"]
@@ -67,37 +71,29 @@ class MotionModes:
     def static(self, branch: Branch, means: Float[Tensor, "n 3"], mesh_basis: Float[Tensor, "n 19 3"]) -> ModesStatic:
         """What `move` needs of a layer's networks, positions and mesh basis."""
         mesh = mesh_basis.transpose(0, 1).flatten(1).contiguous()
-        return ModesStatic(branch.prepare_static(means[self.anchors]), mesh, branch.mean_gates(means))
+        some = means[self.anchors]
+        gates = branch.mean_gates(means)
+        return ModesStatic(some, mesh_basis[self.anchors], branch.prepare_static(some), mesh, gates)
 
-    def move(
-        self,
-        branch: Branch,
-        means: Float[Tensor, "n 3"],
-        mesh_basis: Float[Tensor, "n 19 3"],
-        conditions: Conditions,
-        static: ModesStatic,
-        want_maps: bool = False,
-    ) -> Motion:
+    def move(self, branch: Branch, conditions: Conditions, static: ModesStatic, want_maps: bool = False) -> Motion:
         """Motion of all Gaussians of a layer for one frame.
 
         Args:
             branch: The layer's networks.
-            means: Canonical positions, metres.
-            mesh_basis: Of all Gaussians.
             conditions: What drives the frame.
             static: From `static`.
             want_maps: Also the uncertainty.
         """
         at_anchors = branch(
-            means[self.anchors],
-            mesh_basis[self.anchors],
+            static.means,
+            static.mesh_basis,
             conditions,
             mode="ensemble",
             static=static.features,
             want_maps=want_maps,
         )
         strengths = self.lift @ (motion_row(at_anchors) - self.at_anchors)
-        residual, *shape = motion_parts(torch.addmv(self.mean, self.modes.t(), strengths), len(means))
+        residual, *shape = motion_parts(torch.addmv(self.mean, self.modes.t(), strengths), len(self.near))
         d_means = residual
         if branch.mesh is not None:
             coefficients = branch.mesh.coefficients(conditions.lower, conditions.upper)

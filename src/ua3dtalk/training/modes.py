@@ -19,6 +19,9 @@ from ua3dtalk.training.config import ModesConfig
 _LEAST = 1e-6
 """Patterns with a smaller share of the variance than this are left out: they are rounding."""
 
+_TINY = 1e-12
+"""Keeps logarithms finite where an ensemble of one has no spread."""
+
 
 @torch.no_grad()
 def find_modes(
@@ -71,7 +74,7 @@ def _doubts(
 ) -> tuple[Int[Tensor, " n"], Float[Tensor, "3 n"]]:
     """Each Gaussian's nearest anchor, and by what factor (geometric mean) its uncertainty is another."""
     near = torch.cdist(means, means[anchors]).argmin(1)
-    logs = (values + _LEAST**2).log()
+    logs = (values + _TINY).log()
     return near, (logs - logs[..., anchors[near]]).mean(0).exp()
 
 
@@ -101,5 +104,6 @@ def _anchors(modes: Float[Tensor, "k p"], n: int, wanted: int, generator: np.ran
     if n <= wanted:
         return torch.arange(n, device=modes.device)
     weight = torch.stack([part.square().sum((0, 2)) for part in motion_parts(modes, n)]).sum(0).double().cpu().numpy()
-    share = (weight + weight.mean() * 0.1 + 1e-12) / (weight + weight.mean() * 0.1 + 1e-12).sum()
-    return torch.from_numpy(np.sort(generator.choice(n, wanted, replace=False, p=share))).to(modes.device)
+    weight = weight + weight.mean() * 0.1 + 1e-12  # nobody is left out for good
+    chosen = generator.choice(n, wanted, replace=False, p=weight / weight.sum())
+    return torch.from_numpy(np.sort(chosen)).to(modes.device)
