@@ -31,6 +31,7 @@ from scipy.signal import lfilter
 from scipy.special import softmax
 
 from ua3dtalk.core.provenance import software
+from ua3dtalk.core.threads import one_thread
 from ua3dtalk.media.audio import read_audio
 from ua3dtalk.priors.content import voice_activity
 from ua3dtalk.priors.emotion_corpora import corpus_files
@@ -38,7 +39,7 @@ from ua3dtalk.priors.emotion_data import EmotionData, Utterance, read_utterances
 from ua3dtalk.priors.emotion_model import AcousticLevels, acoustic_levels, collate
 from ua3dtalk.priors.emotion_scores import area_under_curve, average_recall, calibration_error, speaker_interval
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
-from ua3dtalk.priors.emotion_training import EmotionConfig, HeldOut, fit_expert, held_out, one_thread, run
+from ua3dtalk.priors.emotion_training import EmotionConfig, HeldOut, fit_expert, held_out, run
 from ua3dtalk.priors.speech_features import PhoneEncoder
 
 HIGH, LOW = ("angry", "happy", "fearful"), ("sad", "bored", "neutral")

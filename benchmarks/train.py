@@ -32,7 +32,7 @@ from ua3dtalk.recipes.train import build_run
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.training.config import StageConfig
-from ua3dtalk.training.loop import plan_step, stage_tools
+from ua3dtalk.training.loop import plan_step, stage_tools, thin
 from ua3dtalk.training.run import TrainingRun
 from ua3dtalk.training.step import training_step
 
@@ -95,12 +95,12 @@ def phases_of(stage: StageConfig) -> Iterator[tuple[str, StageConfig, int, int]]
 
 def stepper(run: TrainingRun, stage: StageConfig, first: int, until: int) -> Callable[[], None]:
     """One more step of a phase at every call."""
-    tools = stage_tools(run, stage)
+    tools, thinning = stage_tools(run, stage), thin(run, stage)
     turn = iter(range(10**9))
 
     def one() -> None:
         assert tools is not None
-        plan = plan_step(run, stage, tools.sampler, first + next(turn) % (until - first))
+        plan = plan_step(run, stage, tools.sampler, first + next(turn) % (until - first), thinning)
         training_step(run, stage, plan, tools.optimizers)
 
     return one

@@ -12,6 +12,7 @@ from tiny import tiny_config, tiny_run, tiny_subject
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Silent
+from ua3dtalk.render.numba_backend import NumbaRasterizer
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.training import loop
 from ua3dtalk.training.run import TrainingRun
@@ -31,11 +32,13 @@ class _Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("step", [9, 27])
+@pytest.mark.parametrize(("step", "thinning"), [(9, 1.0), (27, 0.4)])
 def test_killed_and_resumed_is_bit_identical(
-    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, thinning: float
 ) -> None:
-    whole = tiny_run(subject, tiny_config())
+    monkeypatch.setattr("ua3dtalk.training.thinning.FEWEST", 10)
+    config = replace(tiny_config(), thinning=thinning)
+    whole = tiny_run(subject, config)
     loop.train(whole, tmp_path / "whole", "sha")
     real, count = loop.training_step, 0
 
@@ -46,17 +49,31 @@ def test_killed_and_resumed_is_bit_identical(
             raise _Killed
         return real(*arguments)  # type: ignore[arg-type]
 
-    killed = tiny_run(subject, tiny_config())
+    killed = tiny_run(subject, config)
     monkeypatch.setattr(loop, "training_step", dies)
     with pytest.raises(_Killed):
         loop.train(killed, tmp_path / "killed", "sha")
     monkeypatch.setattr(loop, "training_step", real)
-    resumed = tiny_run(subject, tiny_config())
+    resumed = tiny_run(subject, config)
     loop.train(resumed, tmp_path / "killed", "sha", resume=True)
     want, got = _weights(whole), _weights(resumed)
     assert want.keys() == got.keys()
     different = [name for name in want if not torch.equal(want[name], got[name])]
     assert different == []
+
+
+def test_the_number_of_threads_changes_no_bit(subject: Subject, tmp_path: Path) -> None:
+    found = []
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        run = tiny_run(subject, tiny_config())
+        run.rasterizer = NumbaRasterizer(threads)
+        loop.train(run, tmp_path / str(threads), "sha")
+        assert torch.get_num_threads() == threads
+        found.append(_weights(run))
+    torch.set_num_threads(before)
+    assert [name for name in found[0] if not torch.equal(found[0][name], found[1][name])] == []
 
 
 def test_training_lowers_the_loss(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

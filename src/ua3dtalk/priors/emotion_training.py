@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from torch import nn
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log, track
+from ua3dtalk.core.threads import one_thread
 from ua3dtalk.priors.emotion_data import EmotionData, Utterance, read_utterances
 from ua3dtalk.priors.emotion_discriminant import OWN_WEIGHT, fit_discriminant, fit_shares
 from ua3dtalk.priors.emotion_model import AcousticLevels, EmotionNet
@@ -242,14 +241,3 @@ def run(net: EmotionNet, windows: AcousticLevels) -> tuple[np.ndarray, ...]:
         part = windows[np.arange(start, min(start + 64, len(windows)))]
         outputs.append((*net(part), net.votes(part), net.intensities(part)))
     return tuple(torch.cat(column).numpy() for column in zip(*outputs, strict=True))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums in one order: with several threads weights differ in their last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -109,6 +109,7 @@ def quick() -> TrainConfig:
         face=face,
         mouth=face.as_mouth(),
         init=InitialisationConfig(face_count=7500, mouth_count=700, sh_degree=0),
+        thinning=0.25,
         stages=(
             StageConfig(name="mouth", branches=("mouth",), steps=600, static_steps=100),
             StageConfig(name="face", branches=("face",), steps=4500, static_steps=1500, refine_poses_at=(1500,)),
@@ -138,6 +139,7 @@ def standard() -> TrainConfig:
         face=face,
         mouth=face.as_mouth(),
         init=InitialisationConfig(face_count=15_000, mouth_count=1500, sh_degree=1),
+        thinning=0.25,
         densification=DensificationConfig(stop_step=6000, max_count=25_000),
         stages=(
             StageConfig(name="mouth", branches=("mouth",), steps=3000, static_steps=300),

@@ -121,6 +121,9 @@ class TrainConfig:
     densification: DensificationConfig = field(default_factory=DensificationConfig)
     poses: PoseRefinementConfig = field(default_factory=PoseRefinementConfig)
     modes: ModesConfig = field(default_factory=ModesConfig)
+    thinning: float = 1.0
+    """Share of the Gaussians, in (0, 1], at which a step asks the networks; the others move with their nearest. On a
+    CPU only: an accelerator takes all at once."""
     sh_degree_every: int = 1000
     """Steps after which one more spherical-harmonic degree is used."""
     checkpoint_every: int = 500

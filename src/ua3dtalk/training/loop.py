@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from ua3dtalk.avatar.branch import FusionMode
 from ua3dtalk.core.progress import Progress, Silent, log
+from ua3dtalk.core.threads import one_thread
 from ua3dtalk.gaussians.densification import Densifier
 from ua3dtalk.subject.sampler import CurriculumSampler
 from ua3dtalk.training.checkpoint import (
@@ -25,8 +27,11 @@ from ua3dtalk.training.optimizers import GAUSSIAN_PARAMETERS, LayerOptimizer
 from ua3dtalk.training.pose_refinement import refine_poses
 from ua3dtalk.training.run import TrainingRun
 from ua3dtalk.training.step import StepPlan, training_step
+from ua3dtalk.training.thinning import Thinning
 
 STATE_FILE = "training.safetensors"
+THINNED_ANEW = 50
+"""Steps after which the networks are asked at other Gaussians, counted from checkpoints: resuming changes nothing."""
 SMALLEST_MOUTH_PX = 12
 """Frames whose inner mouth is smaller teach the mouth branch nothing."""
 
@@ -55,7 +60,8 @@ def train(
     first = saved.position.stage if saved else 0
     for number in range(first, len(run.config.stages)):
         resumed = saved if saved is not None and number == first else None
-        _run_stage(run, number, path, subject_sha256, resumed, progress or Silent())
+        with one_thread():  # the rasterizer has threads of its own
+            _run_stage(run, number, path, subject_sha256, resumed, progress or Silent())
 
 
 def _where(run: TrainingRun, position: Position) -> tuple[str, int]:
@@ -78,18 +84,28 @@ def _run_stage(
         save_state(path, run, Position(number, 0), tools, subject_sha256)
     with progress.task(f"train {stage.name}", stage.steps) as task:
         task.advance(first)
+        thinning: dict[str, Thinning | None] = {}
         for step in range(first, stage.steps):
             if step in stage.refine_poses_at:
                 refine_poses(run, progress)
-            plan = plan_step(run, stage, tools.sampler, step)
+            if step % run.config.checkpoint_every % THINNED_ANEW == 0:
+                thinning = thin(run, stage)
+            plan = plan_step(run, stage, tools.sampler, step, thinning)
             result = training_step(run, stage, plan, tools.optimizers)
             for name, densifier in tools.densifiers.items():
                 if densifier.after_backward(step, result.densification[name]):
                     run.layers[name].mesh_basis = densifier.companion("mesh_basis")
+                    thinning = thin(run, stage)
             task.advance(note=f"loss {result.terms['photometric']:.4f}")
             done = step + 1
             if done % run.config.checkpoint_every == 0 and done < stage.steps:
                 save_state(path, run, Position(number, done), tools, subject_sha256)
+
+
+def thin(run: TrainingRun, stage: StageConfig) -> dict[str, Thinning | None]:
+    """At which Gaussians the networks of a stage are asked from now on; on an accelerator at all."""
+    share = run.config.thinning if run.device.type == "cpu" else 1.0
+    return {n: Thinning.draw(run.layers[n].gaussians.means, share, run.generator) for n in stage.branches}
 
 
 def stage_tools(run: TrainingRun, stage: StageConfig) -> StageTools | None:
@@ -102,7 +118,13 @@ def stage_tools(run: TrainingRun, stage: StageConfig) -> StageTools | None:
     return StageTools(optimizers, sampler, densifiers)
 
 
-def plan_step(run: TrainingRun, stage: StageConfig, sampler: CurriculumSampler, step: int) -> StepPlan:
+def plan_step(
+    run: TrainingRun,
+    stage: StageConfig,
+    sampler: CurriculumSampler,
+    step: int,
+    thinning: Mapping[str, Thinning | None] | None = None,
+) -> StepPlan:
     """What the schedule says about one step: the only place that knows step numbers."""
     progress = step / max(stage.steps, 1)
     frame = sampler.draw(progress)
@@ -114,7 +136,7 @@ def plan_step(run: TrainingRun, stage: StageConfig, sampler: CurriculumSampler, 
     moving = step >= stage.static_steps
     losses = run.config.losses
     calibrate = losses.likelihood > 0 and mode == "ensemble" and moving and step % losses.likelihood_every == 0
-    return StepPlan(frame, conditions, mode, moving, sh_degree, progress, background, calibrate)
+    return StepPlan(frame, conditions, mode, moving, sh_degree, progress, background, calibrate, thinning or {})
 
 
 def _sampler(run: TrainingRun, stage: StageConfig) -> CurriculumSampler | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import no_type_check
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
+from numba import njit
 
 from ua3dtalk.avatar.branch import Motion, StaticFeatures
 from ua3dtalk.avatar.layer import AvatarLayer
-from ua3dtalk.core.progress import Progress, log
-from ua3dtalk.render.types import Splats
+from ua3dtalk.core.parallel import ordered_map
+from ua3dtalk.core.progress import Progress, log, track
 from ua3dtalk.subject.labels import HEAD_LABELS, Label
 from ua3dtalk.training.config import PoseRefinementConfig
 from ua3dtalk.training.run import TrainingRun
@@ -40,13 +43,12 @@ def refine_poses(run: TrainingRun, progress: Progress) -> None:
     frames = np.flatnonzero(run.track.valid)
     refined = run.viewmats.copy()
     before, after = [], []
-    with progress.task("refine poses", len(frames)) as task, torch.no_grad():
-        for i in frames:
-            pose, first, last = _refine_frame(run, layer.splats(_motion(run, layer, static, int(i))), int(i))
-            refined[i] = pose
-            before.append(first)
-            after.append(last)
-            task.advance()
+    refine = partial(_refine_frame, run, layer, static)
+    found = ordered_map(refine, frames.tolist())
+    for i, (pose, first, last) in zip(frames, track(progress, "refine poses", found, len(frames)), strict=True):
+        refined[i] = pose
+        before.append(first)
+        after.append(last)
     run.targets.viewmats = refined
     log.info("Pose refinement: brightness residual %.4f -> %.4f", float(np.mean(before)), float(np.mean(after)))
 
@@ -58,8 +60,12 @@ def _motion(run: TrainingRun, layer: AvatarLayer, static: StaticFeatures | None,
     return layer.motion(layer.gaussians.means, layer.mesh_basis, conditions, "ensemble", static=static)
 
 
-def _refine_frame(run: TrainingRun, splats: Splats, i: int) -> tuple[Float[np.ndarray, "4 4"], float, float]:
-    config = run.config.poses
+@torch.no_grad()
+def _refine_frame(
+    run: TrainingRun, layer: AvatarLayer, static: StaticFeatures | None, i: int
+) -> tuple[Float[np.ndarray, "4 4"], float, float]:
+    """Pose of frame ``i``, and the residual before the first and before the last step."""
+    config, splats = run.config.poses, layer.splats(_motion(run, layer, static, i))
     rigid, wanted = _observed(run, i)
     camera = run.targets.camera(i)
     intrinsics = camera.K.cpu().numpy().astype(np.float64)
@@ -104,24 +110,43 @@ def _gauss_newton_step(
     config: PoseRefinementConfig,
 ) -> tuple[Float[np.ndarray, " 7"], float]:
     """One robust step: rotation vector (about the head's centre), shift, brightness offset; and the residual."""
-    dx = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=3)[used] / 8
-    dy = cv2.Sobel(image, cv2.CV_32F, 0, 1, ksize=3)[used] / 8
-    rows, columns = np.nonzero(used)
-    z = depth[used].astype(np.float64)
-    x = (columns + 0.5 - intrinsics[0, 2]) / intrinsics[0, 0] * z
-    y = (rows + 0.5 - intrinsics[1, 2]) / intrinsics[1, 1] * z
-    residual = (wanted - image)[used].astype(np.float64)
-    gx, gy = dx * intrinsics[0, 0] / z, dy * intrinsics[1, 1] / z
-    flow = np.stack(
-        [gx, gy, -(gx * x + gy * y) / z], 1
-    )  # change of the image when the surface point moves by one metre
-    arm = np.stack([x, y, z], 1) - centre
-    # A surface that moves by d carries its brightness along: the image changes by -flow · d.
-    jacobian = np.concatenate([-np.cross(arm, flow), -flow, np.ones((len(z), 1))], 1)
-    spread = 1.48 * np.median(np.abs(residual)) + 1e-4
-    weight = 1 / (1 + (residual / (2 * spread)) ** 2)
+    dx, dy = (cv2.Sobel(image, cv2.CV_32F, *axis, ksize=3) / 8 for axis in ((1, 0), (0, 1)))
+    residual = wanted - image
+    spread = 1.48 * float(np.median(np.abs(residual[used]))) + 1e-4
+    normal, right, squares = _normal_equations(dx, dy, depth, residual, used, intrinsics, centre, spread)
     angle, shift, far = config.prior_angle_rad, config.prior_shift_m, config.prior_depth_m
     prior = np.array([angle, angle, angle, shift, shift, far, 1.0])
-    normal = jacobian.T @ (jacobian * weight[:, None]) + np.diag((spread / prior) ** 2)
-    delta = np.linalg.solve(normal, jacobian.T @ (weight * residual))
-    return delta, float(np.sqrt((weight * residual**2).mean()))
+    delta = np.linalg.solve(normal + np.diag((spread / prior) ** 2), right)
+    return delta, float(np.sqrt(squares / used.sum()))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check  # the type checker of the tests would hand numba a wrapped function
+def _normal_equations(slope_x, slope_y, depth, residual, used, intrinsics, centre, spread):
+    """Jᵀ W J [7, 7], Jᵀ W r [7] and rᵀ W r over the used pixels, with weights 1 / (1 + (r / 2 spread)²)."""
+    fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
+    normal, right, row, squares = np.zeros((7, 7)), np.zeros(7), np.ones(7), 0.0
+    for i in range(used.shape[0]):
+        for j in range(used.shape[1]):
+            if not used[i, j]:
+                continue
+            z = np.float64(depth[i, j])
+            x, y = (j + 0.5 - cx) / fx * z, (i + 0.5 - cy) / fy * z
+            # Change of the image when the surface point moves by one metre. A surface that moves by d carries its
+            # brightness along: the image changes by minus their product.
+            gx, gy = slope_x[i, j] * fx / z, slope_y[i, j] * fy / z
+            gz = -(gx * x + gy * y) / z
+            ax, ay, az = x - centre[0], y - centre[1], z - centre[2]
+            row[0], row[1], row[2] = az * gy - ay * gz, ax * gz - az * gx, ay * gx - ax * gy
+            row[3], row[4], row[5] = -gx, -gy, -gz
+            r = np.float64(residual[i, j])
+            weight = 1 / (1 + (r / (2 * spread)) ** 2)
+            squares += weight * r * r
+            for a in range(7):
+                right[a] += weight * r * row[a]
+                for b in range(a + 1):
+                    normal[a, b] += weight * row[a] * row[b]
+    for a in range(7):
+        for b in range(a):
+            normal[b, a] = normal[a, b]
+    return normal, right, squares

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ua3dtalk.avatar.branch import FusionMode, Motion
@@ -24,6 +26,7 @@ from ua3dtalk.training.losses import (
 )
 from ua3dtalk.training.optimizers import LayerOptimizer
 from ua3dtalk.training.run import TrainingRun
+from ua3dtalk.training.thinning import Thinning
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class StepPlan:
     background: Tensor
     calibrate: bool
     """Whether the likelihood term is part of this step."""
+    thinning: Mapping[str, Thinning | None]
+    """Per layer, at which Gaussians its networks are asked; None for all."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +73,21 @@ def training_step(
     region = stage.branches[0] if len(stage.branches) == 1 else "head"
     target = run.targets.target(plan.frame, region)
     rendered: dict[str, RenderOutput] = {}
-    motions: dict[str, Motion] = {}
+    doubt: tuple[Motion, Tensor] | None = None
     terms: dict[str, Tensor] = {}
     for name in stage.branches:
         layer = run.layers[name]
-        motion = motions[name] = animate(layer, plan, run.generator)
+        motion, deviation = animate(layer, plan, run.generator)
+        doubt = doubt if deviation is None else (motion, deviation)
         rendered[name] = run.rasterizer(layer.splats(motion), target.camera, sh_degree=plan.sh_degree)
         if plan.moving:
             terms |= {f"{name}.{key}": value for key, value in motion_losses(motion, run.config.losses).items()}
     rgb, alpha = composite(rendered)
     image_terms = mouth_losses if region == "mouth" else image_losses
     terms |= image_terms(rgb, alpha, target, plan.background, run.config.losses)
-    if plan.calibrate and "face" in motions:
+    if doubt is not None:
         error = (rgb - target.image * target.mask).abs().mean(-1)
-        terms["likelihood"] = calibration_loss(run, motions["face"], target.camera, error)
+        terms["likelihood"] = calibration_loss(run, *doubt, target.camera, error)
     check_finite(terms)
     for optimizer in optimizers.values():
         optimizer.zero_grad()
@@ -94,20 +100,30 @@ def training_step(
     return StepResult({name: float(value.detach()) for name, value in terms.items()}, info)
 
 
-def animate(layer: AvatarLayer, plan: StepPlan, generator: torch.Generator) -> Motion:
-    """Motion of a layer for the conditions of this step."""
+def animate(
+    layer: AvatarLayer, plan: StepPlan, generator: torch.Generator
+) -> tuple[Motion, Float[Tensor, " n"] | None]:
+    """Motion of a layer for the conditions of this step; where the step calibrates, also the face's fused deviation."""
+    basis, branch, means = layer.mesh_basis, layer.motion, layer.gaussians.means.detach()
     if not plan.moving:
-        return layer.motion.mesh_motion(layer.mesh_basis, plan.conditions)
-    means = layer.gaussians.means.detach()
-    wanted = plan.calibrate and layer.motion.config.name == "face"
-    return layer.motion(means, layer.mesh_basis, plan.conditions, plan.mode, generator, want_maps=wanted)
+        return branch.mesh_motion(basis, plan.conditions), None
+    thinning = plan.thinning.get(branch.config.name)
+    some, there = (means, basis) if thinning is None else (means[thinning.anchors], basis[thinning.anchors])
+    wanted = plan.calibrate and branch.config.name == "face"
+    motion = branch(some, there, plan.conditions, plan.mode, generator, want_maps=wanted)
+    deviation = None if motion.maps is None else motion.maps.fused_deviation
+    if thinning is None:
+        return motion, deviation
+    whole = thinning.spread(motion, branch.mesh, basis, plan.conditions)
+    return whole, None if deviation is None else thinning.mean(deviation[:, None])[:, 0]
 
 
-def calibration_loss(run: TrainingRun, motion: Motion, camera: Camera, error: Tensor) -> Tensor:
+def calibration_loss(
+    run: TrainingRun, motion: Motion, deviation: Float[Tensor, " n"], camera: Camera, error: Tensor
+) -> Tensor:
     """Likelihood of the error under the splatted deviation; geometry and colour are detached, only variances learn."""
-    assert motion.maps is not None, "the face's motion was asked for its maps"
     splats = run.layers["face"].splats(motion).detach()
-    out = run.rasterizer(splats, camera, extras=motion.maps.fused_deviation[:, None])
+    out = run.rasterizer(splats, camera, extras=deviation[:, None])
     return likelihood_loss(error, out.extras[..., 0], out.alpha, run.config.losses)
 
 
@@ -127,6 +143,8 @@ def check_gradients(name: str, layer: AvatarLayer) -> None:
     Raises:
         FloatingPointError: names the parameter.
     """
-    for key, parameter in layer.named_parameters():
-        if parameter.grad is not None and not bool(torch.isfinite(parameter.grad.sum())):
+    gradients = {key: p.grad for key, p in layer.named_parameters() if p.grad is not None}
+    finite = torch.stack([gradient.sum() for gradient in gradients.values()]).isfinite().tolist()
+    for key, good in zip(gradients, finite, strict=True):
+        if not good:
             raise FloatingPointError(f"Gradient of {name}.{key} is not finite; the last good checkpoint is kept.")

@@ -18,7 +18,8 @@ from ua3dtalk.tracking.topology import INNER_LIPS, OUTER_LIPS
 
 HEAD_MARGIN_PX = 8
 """Room around the head box, so that Gaussians that stick out are seen and pushed back."""
-CACHED_FRAMES = 1024
+CACHED_BYTES = 384 * 2**20
+"""Of crops that are kept: about 2,500 frames of 256²."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,13 @@ class _Crop:
     box: tuple[int, int, int, int]
     mouth: tuple[int, int, int, int]
 
+    @property
+    def bytes(self) -> int:
+        return self.image.nbytes + self.head.nbytes + self.inner.nbytes
+
 
 class TargetReader:
-    """Reads training frames lazily and keeps a bounded number of crops.
+    """Reads training frames lazily and keeps as many crops as fit.
 
     Args:
         subject: The prepared subject.
@@ -63,6 +68,7 @@ class TargetReader:
         self._mouth_weight = mouth_weight
         self._device = device
         self._cache: OrderedDict[int, _Crop] = OrderedDict()
+        self._cached = 0
 
     def target(self, i: int, region: str) -> FrameTarget:
         """Frame ``i`` for one region.
@@ -116,8 +122,9 @@ class TargetReader:
         window = np.s_[box[0] : box[1], box[2] : box[3]]
         crop = _Crop(self.subject.frame(i)[window].copy(), head[window].copy(), inner[window].copy(), box, inside)
         self._cache[i] = crop
-        if len(self._cache) > CACHED_FRAMES:
-            self._cache.popitem(last=False)
+        self._cached += crop.bytes
+        while self._cached > CACHED_BYTES and len(self._cache) > 1:
+            self._cached -= self._cache.popitem(last=False)[1].bytes
         return crop
 
 
