@@ -380,8 +380,20 @@ def test_the_choice_goes_with_subject_and_priors(
     assert np.isfinite(features.lower).all() and features.content.std() > 0.1
     with pytest.raises(UserError, match="the priors from"):
         priors.features(PhoneEncoder().encode(voice), 100)
+
+
+def test_another_choice_is_another_subject(spoken, model: Path, content_prior: Path, tmp_path: Path) -> None:
+    config = PriorsConfig(folds=2, style=StyleConfig(steps=2, batch=2))
+    other = replace(ContentPrior.load(content_prior), facts={"speakers": 77})
+    other.save(tmp_path / "other.safetensors")
+    for path in (content_prior, tmp_path / "other.safetensors"):
+        run_speech_stage(spoken, choice=SpeechChoice(model=str(model), content=path))
+        fit_priors(spoken, config)
+    assert Priors.load(spoken.folder / "priors.safetensors").content.facts == {"speakers": 77}
     run_speech_stage(spoken)  # the default again: nothing of the old choice is left
-    assert spoken.speech().hidden is None and not list(spoken.folder.glob("*.safetensors"))[1:]
+    fit_priors(spoken, config)
+    assert spoken.speech().hidden is None and not (spoken.folder / "content.safetensors").exists()
+    assert Priors.load(spoken.folder / "priors.safetensors").model is None
 
 
 def test_priors_of_another_encoder_are_refused(
