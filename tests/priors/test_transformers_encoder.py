@@ -154,8 +154,16 @@ def test_other_weights_are_another_encoder(heard: SpeechFeatures, tmp_path: Path
 
 def test_other_settings_are_another_encoder(model: Path, heard: SpeechFeatures, tmp_path: Path) -> None:
     other = shutil.copytree(model, tmp_path / "other")
+    (other / "preprocessor_config.json").write_text('{"do_normalize": true, "sampling_rate": 16000}')
+    assert TransformersEncoder(str(other)).name == heard.encoder  # what is meant without the file
     (other / "preprocessor_config.json").write_text('{"do_normalize": false, "sampling_rate": 16000}')
     assert TransformersEncoder(str(other)).name != heard.encoder
+    (other / "config.json").write_text((other / "config.json").read_text().replace('"gelu"', '"relu"'))
+    (other / "preprocessor_config.json").unlink()
+    assert TransformersEncoder(str(other)).name != heard.encoder
+    (other / "config.json").unlink()
+    with pytest.raises(UserError, match="holds no config.json"):
+        open_encoder(str(other))
 
 
 def test_the_default_encoder_is_enforced_too(model: Path, heard: SpeechFeatures) -> None:

@@ -72,7 +72,8 @@ class Priors:
     @property
     def model(self) -> str | None:
         """Where the encoder's speech model was found; None for the default encoder."""
-        return self.facts.get("speech_model")
+        place = self.facts.get("speech_model")
+        return None if place is None else str(place)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ class TransformersEncoder:
         self._phones = PhoneEncoder()
         kind = f"{self._config.model_type}-layer{self._layer}"
         self.model = str(self._folder.resolve()) if Path(model).expanduser().is_dir() else model
-        self.name = f"{self._phones.name}+{kind}:{_hash(files)}"
+        self.name = f"{self._phones.name}+{kind}:{_hash(files, self._levels)}"
 
     def encode(self, audio: Float32[np.ndarray, " s"], progress: Progress = Silent()) -> SpeechFeatures:  # noqa: B008
         """Features of a recording of any length; the model hears 24 s at a time, of which it keeps the inner 20.
@@ -178,12 +178,14 @@ def _files(folder: Path) -> list[Path]:
         raise UserError(f"{folder} holds no weights (*.safetensors).", "Name the folder of a speech model.")
     if (folder / ADAPTER).exists():
         raise UserError(f"{folder} is an adapter of another model.", "Merge the two and save the result.")
-    named = [folder / name for name in (CONFIG, SOUND_CONFIG) if (folder / name).is_file()]
-    return [*named, *sorted(folder.glob("*.safetensors.index.json")), *weights]
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"{folder} holds no {CONFIG}.", "Name the folder of a speech model.")
+    return [folder / CONFIG, *sorted(folder.glob("*.safetensors.index.json")), *weights]
 
 
-def _hash(files: list[Path]) -> str:
-    digest = hashlib.sha256()
+def _hash(files: list[Path], levels: bool) -> str:
+    """Of the files, and of what is done to the sound before: that file's presence and wording do not matter."""
+    digest = hashlib.sha256(f"levels sound: {levels};".encode())
     for path in files:
         digest.update(f"{path.name}:{file_sha256(path)};".encode())
     return digest.hexdigest()[:12]
