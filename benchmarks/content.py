@@ -114,7 +114,7 @@ def adapted_rows(clip: HeldOut, basis: np.ndarray, path: Path, seeds: int) -> tu
                 held = np.asarray(fold.held)
                 by_style[held] = whole_face(of_fold, style_features(of_fold, speech, count), content)[held, :13]
     person, _ = fit_person(prior, speech, face[:, :13], by_style, frames, folds)
-    predicted, true = predict_person(person, speech, by_style)[test], face[test, :13]
+    predicted, true = predict_person(person, prior, speech, by_style)[test], face[test, :13]
     share = float(person.style_share[0])
     least = (1 - share) * apply_to_context(speech, test / FPS, person.weights) + share * by_style[test]
     return {"subject": clip.source.name, "seconds": round(len(test) / FPS, 1),

@@ -1,17 +1,21 @@
-"""Turn the public weight files of LPIPS and SyncNet into the safetensors that the evaluation reads.
+"""Turn the public weight files of LPIPS and SyncNet into the safetensors that the evaluation reads, and those of speech
+models into the safetensors that ``--speech-encoder`` reads.
 
 This is the only place that opens PyTorch's pickled files, and it does so with ``weights_only=True``: a file that holds
 anything but tensors is refused. Nothing is downloaded; where the files come from:
 
 - AlexNet and VGG16: torchvision's ImageNet weights (``alexnet-owt-*.pth``, ``vgg16-*.pth``);
 - LPIPS' linear layers: ``lpips/weights/v0.1/alex.pth`` and ``vgg.pth`` of the lpips package;
-- SyncNet: ``syncnet_v2.model`` of joonson/syncnet_python.
+- SyncNet: ``syncnet_v2.model`` of joonson/syncnet_python;
+- speech models: a folder of ``transformers`` with ``config.json`` and ``pytorch_model.bin``.
 
     python scripts/convert_weights.py lpips alex alexnet-owt-7be5be79.pth alex.pth
     python scripts/convert_weights.py lpips vgg vgg16-397923af.pth vgg.pth
     python scripts/convert_weights.py syncnet syncnet_v2.model
+    python scripts/convert_weights.py speech FOLDER
 
-Results go to the folder of weights (``$UA3DTALK_WEIGHTS``, else ``~/.cache/ua3dtalk/weights``) or to ``--out``.
+A speech model's weights stay in their folder (``model.safetensors``). The others' go to the folder of weights
+(``$UA3DTALK_WEIGHTS``, else ``~/.cache/ua3dtalk/weights``) or to ``--out``.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from ua3dtalk.evaluation.lpips_net import LPIPS_NETS, Lpips, LpipsNet
 from ua3dtalk.evaluation.weights import weights_folder
 
 SYNCNET_NAME = "syncnet_v2.safetensors"
+SPEECH_NAME, SPEECH_PICKLE = "model.safetensors", "pytorch_model.bin"
 SYNCNET_PARTS = ("netcnnaud.", "netfcaud.", "netcnnlip.", "netfclip.")
 
 
@@ -46,19 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lpips.add_argument("linear", type=Path, help="the lpips package's .pth, version 0.1")
     syncnet = commands.add_parser("syncnet", help="SyncNet v2")
     syncnet.add_argument("model", type=Path, help="syncnet_v2.model")
-    for command in (lpips, syncnet):
+    speech = commands.add_parser("speech", help="a speech model of transformers")
+    speech.add_argument("folder", type=Path, help=f"where {SPEECH_PICKLE} lies")
+    for command in (lpips, syncnet, speech):
         command.add_argument("--out", type=Path, help="file to write, .safetensors")
     args = parser.parse_args(arguments)
     try:
         if args.command == "lpips":
             name, tensors = weights_name(args.net), lpips_tensors(args.net, args.backbone, args.linear)
-        else:
+        elif args.command == "syncnet":
             name, tensors = SYNCNET_NAME, syncnet_tensors(args.model)
+        else:
+            name, tensors = args.folder / SPEECH_NAME, read_tensors(args.folder / SPEECH_PICKLE)
     except UserError as error:
         parser.error(str(error))
     out = args.out or weights_folder() / name
     with atomic_path(out) as partial:
-        save_file(tensors, partial)
+        save_file(tensors, partial, metadata={"format": "pt"})
     sys.stdout.write(f"{out}: {len(tensors)} tensors\n")
 
 

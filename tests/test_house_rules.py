@@ -339,7 +339,7 @@ def modules_after(statement: str) -> set[str]:
     return set(json.loads(done.stderr))
 
 
-HEAVY = {"torch", "numba", "scipy", "cv2", "mediapipe", "matplotlib", "gsplat", "av", "pocketsphinx"}
+HEAVY = {"torch", "numba", "scipy", "cv2", "mediapipe", "matplotlib", "gsplat", "av", "pocketsphinx", "transformers"}
 
 
 def test_importing_the_package_is_light() -> None:

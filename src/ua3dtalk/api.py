@@ -45,6 +45,9 @@ def prepare(
     max_seconds: float | None = None,
     labels: str | Path | Sequence[str] = (),
     face_model: str | Path | None = None,
+    speech_encoder: str | None = None,
+    content_prior: str | Path | None = None,
+    emotion_prior: str | Path | None = None,
     i_have_consent: bool = False,
     quiet: bool = True,
 ) -> dict[str, Any]:
@@ -60,6 +63,10 @@ def prepare(
         labels: The emotion that each video shows, in their order, as ``("happy", "sad")``; or, of one video, a table:
             a CSV with ``start_s,end_s,label,intensity``.
         face_model: A MediaPipe ``face_landmarker.task`` in place of the model that comes with MediaPipe.
+        speech_encoder: Also hear with a speech model of ``transformers``, as ``MODEL`` or ``MODEL:LAYER``: a folder, or
+            the name of one that was downloaded.
+        content_prior: Content prior from `ua3dtalk priors train-content`, of the same speech encoder.
+        emotion_prior: Emotion teacher from `ua3dtalk priors train-emotion`.
         i_have_consent: The person in the video agreed to an avatar; without this you are asked where there is a
             terminal, and refused elsewhere, once for each subject.
         quiet: False shows progress.
@@ -78,6 +85,9 @@ def prepare(
         max_seconds=max_seconds,
         labels=tuple(str(one) for one in _several(labels)),
         face_model=_path(face_model),
+        speech_encoder=speech_encoder,
+        content_prior=_path(content_prior),
+        emotion_prior=_path(emotion_prior),
         i_have_consent=i_have_consent,
     )
     return _done(command, quiet)
@@ -146,6 +156,7 @@ def synthesize(
     report: str | Path | None = None,
     exact: bool = False,
     no_provenance: bool = False,
+    speech_encoder: str | None = None,
     device: str = "auto",
     quiet: bool = True,
 ) -> dict[str, Any]:
@@ -168,6 +179,7 @@ def synthesize(
         report: Also write what was done, and for every frame the error to expect and why, here, ``.json``.
         exact: Run the networks at every Gaussian, not only at those that tell how the others move.
         no_provenance: Leave out the mark that says the video was made by a machine; that is logged.
+        speech_encoder: Where the speech model lies that the subject was prepared with, if it has moved.
         device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
         quiet: False shows progress.
 
@@ -194,6 +206,7 @@ def synthesize(
         report=_path(report),
         exact=exact,
         no_provenance=no_provenance,
+        speech_encoder=speech_encoder,
         device=device,
     )
     return _done(command, quiet)
@@ -205,6 +218,7 @@ def evaluate(
     *,
     subject: str | Path | None = None,
     weights: str | Path | None = None,
+    speech_encoder: str | None = None,
     device: str = "auto",
     seed: int = 0,
     quiet: bool = True,
@@ -216,6 +230,7 @@ def evaluate(
         out: Folder for ``metrics.json``, ``index.html`` and pictures.
         subject: The subject folder, if it was moved since the training.
         weights: Folder with weights of optional metrics.
+        speech_encoder: Where the speech model lies that the subject was prepared with, if it has moved.
         device: Where to compute: ``auto``, ``cpu`` or ``cuda``.
         seed: Seed of the intervals.
         quiet: False shows progress.
@@ -227,7 +242,13 @@ def evaluate(
         UserError: the avatar or its subject is missing or damaged.
     """
     command = Evaluate(
-        avatar=Path(avatar), out=Path(out), subject=_path(subject), weights=_path(weights), device=device, seed=seed
+        avatar=Path(avatar),
+        out=Path(out),
+        subject=_path(subject),
+        weights=_path(weights),
+        speech_encoder=speech_encoder,
+        device=device,
+        seed=seed,
     )
     return _done(command, quiet)
 

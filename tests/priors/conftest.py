@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from made_speaker import LABELS
 
 from ua3dtalk.priors.emotion_model import EmotionNet
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
 from ua3dtalk.priors.speech_features import PhoneEncoder
-
-sys.path.append(str(Path(__file__).parent))  # made_speaker, for the tests beside it
-from made_speaker import LABELS
 
 
 @pytest.fixture(scope="session")

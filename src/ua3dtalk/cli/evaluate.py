@@ -34,6 +34,8 @@ class Evaluate(Command):
     """The subject folder, if it was moved since the training."""
     weights: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Folder with weights of optional metrics: lpips_alex, lpips_vgg, syncnet_v2 (.safetensors), arcface.onnx."""
+    speech_encoder: Annotated[str | None, arg(metavar="MODEL[:LAYER]")] = None
+    """Where the speech model lies that the subject was prepared with, if it has moved."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
     seed: int = 0
@@ -53,7 +55,14 @@ class Evaluate(Command):
 
         options = MeasureOptions(weights=self.weights, seed=self.seed)
         values = evaluate_avatar(
-            avatar, out, subject=subject, options=options, device=device, seed=self.seed, progress=progress
+            avatar,
+            out,
+            subject=subject,
+            options=options,
+            speech_encoder=self.speech_encoder,
+            device=device,
+            seed=self.seed,
+            progress=progress,
         )
         values = {name: value for name, value in values.items() if name != "curves"}
         return Report(f"{grid(values.get('rows', {}), COLUMNS)}\nThe report is {out / 'index.html'}.", values)

@@ -30,6 +30,12 @@ class Import(Command):
     """Table of emotions in the recording: start_s, end_s, label, intensity."""
     face_model: Annotated[Path | None, arg(metavar="PATH")] = None
     """A MediaPipe face_landmarker.task to track with, in place of the model that comes with MediaPipe."""
+    speech_encoder: Annotated[str | None, arg(metavar="MODEL[:LAYER]")] = None
+    """Also hear with a speech model of transformers (wav2vec 2.0, HuBERT, ...): a folder, or a name once downloaded."""
+    content_prior: Annotated[Path | None, arg(metavar="PRIOR")] = None
+    """Content prior from `priors train-content`, of the same speech encoder, in place of the package's."""
+    emotion_prior: Annotated[Path | None, arg(metavar="TEACHER")] = None
+    """Emotion teacher from `priors train-emotion`, in place of the package's."""
     i_have_consent: bool = False
     """The person in the pictures agreed to an avatar; without this you are asked, once for each subject."""
 
@@ -43,12 +49,16 @@ class Import(Command):
         face_model = existing_file(self.face_model, "--face-model") if self.face_model else None
         if not 64 <= self.size <= 2048:
             raise UserError(f"--size {self.size} is out of range.", "Use 64 to 2048 pixels.")
+        content = existing_file(self.content_prior, "--content-prior") if self.content_prior else None
+        emotion = existing_file(self.emotion_prior, "--emotion-prior") if self.emotion_prior else None
+        from ua3dtalk.priors.speech_choice import SpeechChoice
         from ua3dtalk.recipes.import_dataset import import_subject
         from ua3dtalk.tracking.prepare_config import PrepareConfig
 
         config = PrepareConfig(size=self.size, labels=labels, face_model=face_model)
+        speech = SpeechChoice(model=self.speech_encoder, content=content, emotion=emotion)
         ask = asking(str(self.folder), self.i_have_consent)
-        subject = import_subject(self.folder, out, config, ask=ask, progress=progress)
+        subject = import_subject(self.folder, out, config, speech=speech, ask=ask, progress=progress)
         poses = subject.facts("pose")
         units = subject.facts("expression")["action_units_imported"]
         text, values = described(subject)

@@ -34,6 +34,12 @@ class Prepare(Command):
     """The emotion that each video shows, in their order; or a table of one video: start_s, end_s, label, intensity."""
     face_model: Annotated[Path | None, arg(metavar="PATH")] = None
     """A MediaPipe face_landmarker.task to track with, in place of the model that comes with MediaPipe."""
+    speech_encoder: Annotated[str | None, arg(metavar="MODEL[:LAYER]")] = None
+    """Also hear with a speech model of transformers (wav2vec 2.0, HuBERT, ...): a folder, or a name once downloaded."""
+    content_prior: Annotated[Path | None, arg(metavar="PRIOR")] = None
+    """Content prior from `priors train-content`, of the same speech encoder, in place of the package's."""
+    emotion_prior: Annotated[Path | None, arg(metavar="TEACHER")] = None
+    """Emotion teacher from `priors train-emotion`, in place of the package's."""
     i_have_consent: bool = False
     """The person in the video agreed to an avatar; without this you are asked, once for each subject."""
 
@@ -47,6 +53,9 @@ class Prepare(Command):
         table, emotions = self._labels()
         face_model = existing_file(self.face_model, "--face-model") if self.face_model else None
         self._check_numbers()
+        content = existing_file(self.content_prior, "--content-prior") if self.content_prior else None
+        emotion = existing_file(self.emotion_prior, "--emotion-prior") if self.emotion_prior else None
+        from ua3dtalk.priors.speech_choice import SpeechChoice
         from ua3dtalk.recipes.prepare import prepare_subject
         from ua3dtalk.tracking.prepare_config import PrepareConfig
 
@@ -58,8 +67,9 @@ class Prepare(Command):
             video_labels=emotions,
             face_model=face_model,
         )
+        speech = SpeechChoice(model=self.speech_encoder, content=content, emotion=emotion)
         ask = asking(", ".join(map(str, videos)), self.i_have_consent)
-        subject = prepare_subject(videos, out, config, ask=ask, progress=progress)
+        subject = prepare_subject(videos, out, config, speech=speech, ask=ask, progress=progress)
         text, found = findings_of(subject)
         size, values = described(subject)
         return Report(f"{size} {text}", values | found)

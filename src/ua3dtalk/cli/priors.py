@@ -25,10 +25,13 @@ class TrainContent(Command):
     """Subject folders (their training frames) or videos; PERSON= before clips of the same person."""
     out: Annotated[Path, arg(metavar="PRIOR.safetensors")]
     """The weights to write."""
+    speech_encoder: Annotated[str | None, arg(metavar="MODEL[:LAYER]")] = None
+    """Also hear with a speech model of transformers: a folder, or a name once downloaded. Default: middle layer."""
 
     def run(self, progress: Progress) -> Report:
         out = output_file(self.out, ".safetensors", "--out")
         from ua3dtalk.priors.content_training import train_content
+        from ua3dtalk.priors.speech_choice import open_encoder
         from ua3dtalk.recipes.content_clips import load_clip, person_and_path
 
         named = [person_and_path(clip) for clip in self.clips]
@@ -37,8 +40,9 @@ class TrainContent(Command):
                 existing_folder(path, "the subject", "subject.json", "prepare VIDEO --out SUBJECT")
             else:
                 existing_file(path, "the clip")
+        encoder = open_encoder(self.speech_encoder)  # before the long work
         clips = [load_clip(path, person) for person, path in track(progress, "content: lips", named)]
-        facts = train_content(clips, out, progress=progress).facts
+        facts = train_content(clips, out, encoder=encoder, progress=progress).facts
         return Report(f"{table(facts)}\nThe content prior is {out}.", facts)
 
 
@@ -50,6 +54,8 @@ class TrainEmotion(Command):
     """Recordings: a CSV with the columns file, speaker, label and, if known, intensity (0..1); one label is neutral."""
     out: Annotated[Path, arg(metavar="TEACHER.safetensors")]
     """The weights to write."""
+    speech_encoder: Annotated[str | None, arg(metavar="MODEL[:LAYER]")] = None
+    """Also hear with a speech model of transformers: a folder, or a name once downloaded. Default: middle layer."""
     seed: int = 0
     """Seed of everything random."""
 
@@ -58,7 +64,9 @@ class TrainEmotion(Command):
         recordings = read_recordings(existing_file(self.table, "the table"))
         from ua3dtalk.media.audio import read_audio
         from ua3dtalk.priors.emotion_training import EmotionConfig, Utterance, train_emotion
+        from ua3dtalk.priors.speech_choice import open_encoder
 
+        encoder = open_encoder(self.speech_encoder)
         utterances = [
             Utterance(
                 speaker=recording.speaker,
@@ -68,7 +76,7 @@ class TrainEmotion(Command):
             )
             for recording in track(progress, "emotion: reading", recordings)
         ]
-        facts = train_emotion(utterances, out, EmotionConfig(seed=self.seed), progress=progress).facts
+        facts = train_emotion(utterances, out, EmotionConfig(seed=self.seed), encoder, progress).facts
         return Report(f"{table(facts)}\nThe emotion teacher is {out}.", facts)
 
 

@@ -52,6 +52,8 @@ class Synthesize(Command):
     """Run the networks at every Gaussian, not only at those that tell how the others move."""
     no_provenance: bool = False
     """Leave out the mark that says the video was made by a machine; that is logged."""
+    speech_encoder: Annotated[str | None, arg(metavar="MODEL[:LAYER]")] = None
+    """Where the speech model lies that the subject was prepared with, if it has moved."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -84,7 +86,14 @@ class Synthesize(Command):
         from ua3dtalk.recipes.synthesize import synthesize_video
 
         values = synthesize_video(
-            avatar, audio, out, options=options, exact=self.exact, device=device, progress=progress
+            avatar,
+            audio,
+            out,
+            options=options,
+            exact=self.exact,
+            speech_encoder=self.speech_encoder,
+            device=device,
+            progress=progress,
         )
         return Report(f"{table(values)}\nThe video is {out}.", values)
 

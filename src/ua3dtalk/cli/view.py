@@ -29,6 +29,8 @@ class View(Command):
     """Address of the page; 127.0.0.1 can be reached from this machine only."""
     folder: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Recordings in it can be opened in the page by name; the current folder if not given. Only on 127.0.0.1."""
+    speech_encoder: Annotated[str | None, arg(metavar="MODEL[:LAYER]")] = None
+    """Where the speech model lies that the subject was prepared with, if it has moved."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -45,6 +47,14 @@ class View(Command):
         device = pick_device(self.device)
         from ua3dtalk.viewer.open import open_viewer
 
-        with open_viewer(avatar, audio, host=self.host, port=self.port, folder=folder, device=device) as viewer:
+        with open_viewer(
+            avatar,
+            audio,
+            host=self.host,
+            port=self.port,
+            folder=folder,
+            speech_encoder=self.speech_encoder,
+            device=device,
+        ) as viewer:
             viewer.serve()
             return Report("The viewer is closed.", {"address": viewer.address})

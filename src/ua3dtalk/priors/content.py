@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from ua3dtalk.core.checkpoint import load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.priors.context import CONTEXT_SIZE, apply_to_context
+from ua3dtalk.priors.context import apply_to_context, context_size
 from ua3dtalk.priors.lip_targets import OPENING_COLUMN, WIDTH_COLUMN
 from ua3dtalk.priors.phone_posteriors import silence_columns
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -27,9 +27,9 @@ FEATURE_COLUMNS = (OPENING_COLUMN, WIDTH_COLUMN, 0, 1, 2, 3, 4, 5, 6)
 
 @dataclass(frozen=True, kw_only=True)
 class ContentPrior:
-    """Ridge weights from phones to lips, with the scale of its features."""
+    """Ridge weights from phones (and hidden states) to lips, with the scale of its features."""
 
-    weights: Float32[np.ndarray, "898 14"]
+    weights: Float32[np.ndarray, "c 14"]
     """From ``phone_context`` to 12 lip components, opening and width."""
     basis: Float32[np.ndarray, "12 80"]
     """Lip components: rows over x, y of the 40 lip points."""
@@ -41,11 +41,13 @@ class ContentPrior:
     """Encoder that the weights were trained with."""
     facts: dict[str, Any]
     """What it was trained on, and figures; JSON values."""
+    projection: Float32[np.ndarray, "h1 p"] | None = None
+    """Of the encoder's hidden states, from ``fit_projection``; None for the default encoder."""
 
     def predict(self, speech: SpeechFeatures, times_s: np.ndarray) -> Float32[np.ndarray, "n 14"]:
         """Lip targets of an average speaker at the given times."""
         self._check(speech)
-        return apply_to_context(speech, times_s, self.weights)
+        return apply_to_context(speech, times_s, self.weights, self.projection)
 
     def features(
         self, speech: SpeechFeatures, voiced: Float32[np.ndarray, " t"], fps: float = 25.0
@@ -70,8 +72,9 @@ class ContentPrior:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The arrays by name."""
-        names = ("weights", "basis", "feature_mean", "feature_scale")
-        return {name: torch.from_numpy(np.ascontiguousarray(getattr(self, name))) for name in names}
+        names = ("weights", "basis", "feature_mean", "feature_scale", "projection")
+        found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in found.items()}
 
     @staticmethod
     def from_tensors(tensors: dict[str, torch.Tensor], encoder: str, facts: dict[str, Any]) -> ContentPrior:
@@ -80,12 +83,14 @@ class ContentPrior:
         Raises:
             UserError: weights of an older version, which heard the sound in another way.
         """
-        if len(tensors["weights"]) != CONTEXT_SIZE:
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        inputs = context_size(arrays.get("projection"))
+        if len(arrays["weights"]) != inputs:
             raise UserError(
-                f"The content prior has {len(tensors['weights'])} inputs, this version has {CONTEXT_SIZE}.",
+                f"The content prior has {len(arrays['weights'])} inputs, this version has {inputs}.",
                 "Fit the priors again (`ua3dtalk prepare`), or train the content prior again.",
             )
-        return ContentPrior(**{name: tensor.numpy() for name, tensor in tensors.items()}, encoder=encoder, facts=facts)
+        return ContentPrior(**arrays, encoder=encoder, facts=facts)
 
     @staticmethod
     def load(path: Path = SHIPPED) -> ContentPrior:

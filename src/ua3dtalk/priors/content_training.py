@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent, log, track
 from ua3dtalk.priors.content import ContentPrior, voice_activity
-from ua3dtalk.priors.context import CONTEXT_SIZE, apply_to_context, phone_context
+from ua3dtalk.priors.context import apply_to_context, fit_projection, phone_context
 from ua3dtalk.priors.lip_targets import OPENING_COLUMN, WIDTH_COLUMN, lip_basis, project
 from ua3dtalk.priors.offset import Offset, correlation, find_offset
 from ua3dtalk.priors.phone_posteriors import phone_names
@@ -42,7 +42,7 @@ class ContentConfig:
     """How the content prior is trained."""
 
     penalty: float = 150.0
-    """Ridge penalty; the context is some thousand frames by 898."""
+    """Ridge penalty; the context is some thousand frames by 898 (2242 with hidden states)."""
     rounds: int = 5
     """Alternations of weights and offsets."""
     doubtful_weight: float = 0.1
@@ -63,12 +63,14 @@ class HeldOut:
     """Lips, scaled to a typical speaker."""
     offset: Offset
     """Of sound against picture, on the axis where lips are shut in the middle of P, B and M."""
-    weights: Float32[np.ndarray, "898 14"]
+    weights: Float32[np.ndarray, "c 14"]
     """Trained on all other speakers."""
+    projection: Float32[np.ndarray, "h1 p"] | None = None
+    """Of hidden states, fitted on all speakers (without looking at lips)."""
 
     def predicted(self, times_s: Float[np.ndarray, " n"]) -> Float32[np.ndarray, "n 14"]:
         """Lips at times of the sound."""
-        return apply_to_context(self.speech, times_s, self.weights)
+        return apply_to_context(self.speech, times_s, self.weights, self.projection)
 
 
 @dataclass
@@ -79,6 +81,7 @@ class _Clip:
     speech: SpeechFeatures
     targets: np.ndarray
     offset: Offset
+    projection: np.ndarray | None = None
 
 
 def train_content(
@@ -114,7 +117,7 @@ def train_content(
 
 def train_held_out(
     clips: list[ContentClip], config: ContentConfig, encoder: SpeechEncoder, progress: Progress
-) -> tuple[Float32[np.ndarray, "12 80"], list[HeldOut], Float32[np.ndarray, "898 14"]]:
+) -> tuple[Float32[np.ndarray, "12 80"], list[HeldOut], Float32[np.ndarray, "c 14"]]:
     """Lip basis, every clip with weights of the other speakers, and the weights of all clips.
 
     Raises:
@@ -124,6 +127,9 @@ def train_held_out(
         raise UserError(f"{len(clips)} clips hold fewer than 3 speakers.", "Give clips of more people.")
     basis = lip_basis([clip.shapes for clip in clips])
     prepared = [_prepare(clip, basis, config, encoder) for clip in track(progress, "content: features", clips)]
+    projection = fit_projection([clip.speech for clip in prepared])
+    for clip in prepared:
+        clip.projection = projection
     for _ in track(progress, "content: offsets", range(config.rounds)):
         for clip, weights in zip(prepared, _weights_of_others(prepared, config), strict=True):
             clip.offset = _offset(clip, weights)
@@ -132,7 +138,7 @@ def train_held_out(
             clip.offset = replace(clip.offset, frames=clip.offset.frames + gauge)
     others = _weights_of_others(prepared, config)
     held_out = [
-        HeldOut(clip.source, clip.speech, clip.targets, clip.offset, weights)
+        HeldOut(clip.source, clip.speech, clip.targets, clip.offset, weights, projection)
         for clip, weights in zip(prepared, others, strict=True)
     ]
     return basis, held_out, _solve([_gram(clip, config) for clip in prepared], config)
@@ -187,11 +193,11 @@ def _gram(clip: _Clip, config: ContentConfig) -> tuple[np.ndarray, np.ndarray]:
     """Normal equations of one clip at its present offset."""
     weight = 1.0 if clip.offset.accepted else config.doubtful_weight
     times_s = (np.arange(len(clip.targets)) + clip.offset.applied_frames) / FPS
-    context = phone_context(clip.speech, times_s).astype(np.float64)
+    context = phone_context(clip.speech, times_s, clip.projection).astype(np.float64)
     return weight * (context.T @ context), weight * (context.T @ clip.targets)
 
 
-def _weights_of_others(clips: list[_Clip], config: ContentConfig) -> list[Float32[np.ndarray, "898 14"]]:
+def _weights_of_others(clips: list[_Clip], config: ContentConfig) -> list[Float32[np.ndarray, "c 14"]]:
     """For each clip, weights of all clips of other speakers."""
     grams = [_gram(clip, config) for clip in clips]
     speakers = [clip.source.speaker for clip in clips]
@@ -202,16 +208,16 @@ def _weights_of_others(clips: list[_Clip], config: ContentConfig) -> list[Float3
     return [solved[speaker] for speaker in speakers]
 
 
-def _solve(grams: list[tuple[np.ndarray, np.ndarray]], config: ContentConfig) -> Float32[np.ndarray, "898 14"]:
-    penalty = config.penalty * np.eye(CONTEXT_SIZE)
-    penalty[-1, -1] = 1e-3  # the constant is free
+def _solve(grams: list[tuple[np.ndarray, np.ndarray]], config: ContentConfig) -> Float32[np.ndarray, "c 14"]:
     xtx, xty = (np.sum([gram[i] for gram in grams], axis=0) for i in (0, 1))
+    penalty = config.penalty * np.eye(len(xtx))
+    penalty[-1, -1] = 1e-3  # the constant is free
     return np.linalg.solve(xtx + penalty, xty).astype(np.float32)
 
 
 def _offset(clip: _Clip, weights: np.ndarray) -> Offset:
     times_s = np.arange(int(clip.speech.num_audio_frames / clip.speech.rate_hz * 50)) / 50
-    return find_offset(apply_to_context(clip.speech, times_s, weights), clip.targets)
+    return find_offset(apply_to_context(clip.speech, times_s, weights, clip.projection), clip.targets)
 
 
 def _bilabial_gauge(clips: list[_Clip]) -> float:
@@ -258,6 +264,7 @@ def _assemble(
         feature_scale=np.ones(64, np.float32),
         encoder=encoder,
         facts=facts,
+        projection=clips[0].projection,
     )
     raw = np.concatenate([plain.raw_features(c.speech, voice_activity(c.speech, len(c.targets))) for c in clips])
     scale = np.maximum(raw.std(axis=0), 1e-4).astype(np.float32)

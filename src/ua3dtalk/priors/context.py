@@ -1,8 +1,9 @@
-"""The phones and the loudness around each video frame, as a design matrix for ridge regression."""
+"""The phones and the loudness around each video frame, as a design matrix for ridge regression; of an encoder with a
+speech model also its hidden states. P values of their projection, C columns in all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -17,37 +18,85 @@ LOUDNESS_REACH_S = 0.28
 LOUDNESS_STEP_S = 0.04
 LOUDNESS_STEPS = round(2 * LOUDNESS_REACH_S / LOUDNESS_STEP_S) + 1
 CONTEXT_SIZE = STEPS * NUM_PHONES + LOUDNESS_STEPS + 1
+"""C of the default encoder; see ``context_size``."""
+MAX_PROJECTED = 64
+EVEN = 1e-2
+"""Share of a typical variance that is added to each direction's: what hardly varies is not blown up."""
 TEMPER = 0.3
 LOUDNESS_FLOOR = -6.0
 BLOCK = 1000
 
 
-def phone_context(speech: SpeechFeatures, times_s: Float[np.ndarray, " n"]) -> Float32[np.ndarray, "n 898"]:
+def context_size(projection: Float32[np.ndarray, "h1 p"] | None = None) -> int:
+    """C: with a projection of hidden states, these stand beside the phones."""
+    return CONTEXT_SIZE + (0 if projection is None else STEPS * projection.shape[1])
+
+
+def fit_projection(recordings: Sequence[SpeechFeatures]) -> Float32[np.ndarray, "h1 p"] | None:
+    """Principal components of the hidden states of many recordings, as one affine map; its last row is the constant.
+
+    Every value has the mean square 1 / P, as each of the 42 phones has 1 / 42: one ridge penalty suits both.
+
+    Args:
+        recordings: Of one encoder.
+
+    Returns:
+        P = min(64, H) columns; None where there are no hidden states.
+    """
+    if recordings[0].hidden is None:
+        return None
+    size = recordings[0].hidden.shape[1]
+    count, total, squares = 0, np.zeros(size), np.zeros((size, size))
+    for speech in recordings:
+        for block in _blocks(speech.num_audio_frames):
+            states = speech.tracks["hidden"][block].astype(np.float64)
+            count, total, squares = count + len(states), total + states.sum(axis=0), squares + states.T @ states
+    mean = total / count
+    covariance = squares / count - np.outer(mean, mean)
+    std = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+    variances, directions = np.linalg.eigh(covariance / np.outer(std, std))
+    kept = slice(None, -1 - min(MAX_PROJECTED, size), -1)
+    scale = 1 / np.sqrt((variances[kept].clip(0) + EVEN) * min(MAX_PROJECTED, size))
+    turn = directions[:, kept] * scale / std[:, None]
+    return np.concatenate([turn, -mean[None] @ turn]).astype(np.float32)
+
+
+def phone_context(
+    speech: SpeechFeatures, times_s: Float[np.ndarray, " n"], projection: Float32[np.ndarray, "h1 p"] | None = None
+) -> Float32[np.ndarray, "n c"]:
     """Phones from 200 ms before to 200 ms after each time (steps of 20 ms), loudness (±280 ms, 40 ms), a constant 1.
 
     Phones are roots of tempered posteriors: a doubtful phone still says something (on unseen people r(width) .52 to
     .54). Loudness is the log of power over its mean in speech, so that the level of a recording does not matter; it
     says how far the mouth opens (r(opening) .46 to .51). Of joined recordings, each is looked at by itself.
+
+    Args:
+        speech: Phones and mel; with a projection also hidden states.
+        times_s: Where to look.
+        projection: From ``fit_projection``: projected hidden states stand beside the phones at every step.
     """
     if speech.joints:
-        context = np.zeros((len(times_s), CONTEXT_SIZE), np.float32)
+        context = np.zeros((len(times_s), context_size(projection)), np.float32)
         for one, rows, own_s in _by_recording(speech, times_s):
-            context[rows] = phone_context(one, own_s)
+            context[rows] = phone_context(one, own_s, projection)
         return context
-    return _context(_tempered(speech), _loudness(speech), speech.rate_hz, times_s)
+    return _context(_sounds(speech, projection), _loudness(speech), speech.rate_hz, times_s)
 
 
 def apply_to_context(
-    speech: SpeechFeatures, times_s: Float[np.ndarray, " n"], weights: Float32[np.ndarray, "898 o"]
+    speech: SpeechFeatures,
+    times_s: Float[np.ndarray, " n"],
+    weights: Float32[np.ndarray, "c o"],
+    projection: Float32[np.ndarray, "h1 p"] | None = None,
 ) -> Float32[np.ndarray, "n o"]:
     """``phone_context(...) @ weights`` in blocks, so that little memory is needed for long sound."""
     if speech.joints:
         out = np.zeros((len(times_s), weights.shape[1]), np.float32)
         for one, rows, own_s in _by_recording(speech, times_s):
-            out[rows] = apply_to_context(one, own_s, weights)
+            out[rows] = apply_to_context(one, own_s, weights, projection)
         return out
-    phones, loudness = _tempered(speech), _loudness(speech)
-    blocks = [_context(phones, loudness, speech.rate_hz, times_s[i]) @ weights for i in _blocks(len(times_s))]
+    sounds, loudness = _sounds(speech, projection), _loudness(speech)
+    blocks = [_context(sounds, loudness, speech.rate_hz, times_s[i]) @ weights for i in _blocks(len(times_s))]
     return np.concatenate(blocks) if blocks else np.zeros((0, weights.shape[1]), np.float32)
 
 
@@ -62,13 +111,22 @@ def _by_recording(
         yield one, rows, times_s[rows] - (borders_s[k - 1] if k else 0.0)
 
 
-def _context(phones: np.ndarray, loudness: np.ndarray, rate_hz: float, times_s: np.ndarray) -> np.ndarray:
+def _context(sounds: np.ndarray, loudness: np.ndarray, rate_hz: float, times_s: np.ndarray) -> np.ndarray:
     around = np.linspace(-REACH_S, REACH_S, STEPS)
     wide = np.linspace(-LOUDNESS_REACH_S, LOUDNESS_REACH_S, LOUDNESS_STEPS)
     count = len(times_s)
-    near = sample_at(phones, (times_s[:, None] + around).ravel() * rate_hz).reshape(count, -1)
+    near = sample_at(sounds, (times_s[:, None] + around).ravel() * rate_hz).reshape(count, -1)
     loud = sample_at(loudness, (times_s[:, None] + wide).ravel() * rate_hz).reshape(count, -1)
     return np.concatenate([near, loud, np.ones((count, 1), np.float32)], axis=1)
+
+
+def _sounds(speech: SpeechFeatures, projection: np.ndarray | None) -> Float32[np.ndarray, "a s"]:
+    """Tempered phones, and beside them the projected hidden states if asked for."""
+    if projection is None:
+        return _tempered(speech)
+    states = speech.tracks["hidden"]
+    projected = [states[block] @ projection[:-1] + projection[-1] for block in _blocks(len(states))]
+    return np.concatenate([_tempered(speech), np.concatenate(projected)], axis=1)
 
 
 def _tempered(speech: SpeechFeatures) -> Float32[np.ndarray, "a 42"]:

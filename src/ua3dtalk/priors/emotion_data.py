@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -14,7 +14,7 @@ from ua3dtalk.priors.emotion_tracks import ACTIVE_NATS
 from ua3dtalk.priors.sound_augmentation import perturb
 from ua3dtalk.priors.speech_features import PhoneEncoder, SpeechEncoder, log_mel
 from ua3dtalk.priors.voice_tracks import voice_tracks
-from ua3dtalk.subject.speech_data import SpeechFeatures, sample_at
+from ua3dtalk.subject.speech_data import sample_at
 
 EDGE = 3
 MIN_FRAMES = 30
@@ -116,15 +116,15 @@ def _span(utterance: Utterance) -> tuple[int, int]:
 def _versions(
     utterance: Utterance, span: tuple[int, int], encoder: SpeechEncoder, count: int, rng: np.random.Generator
 ) -> list[AcousticLevels]:
-    """The utterance without its silent edges, and perturbed. Perturbed versions keep the phones of the original."""
+    """The utterance without its silent edges, and perturbed. Perturbed versions keep phones and hidden states."""
     start, stop = span
-    speech = encoder.encode(utterance.audio)
-    phones = speech.phones[start:stop]
-    found = [acoustic_levels(speech, start, stop)]
+    speech = encoder.encode(utterance.audio).part(start, stop)
+    found = [acoustic_levels(speech)]
     for _ in range(count):
         sound = perturb(utterance.audio[start * HOP : stop * HOP], rng)
         frames = len(sound) // HOP + 1
-        stretched = sample_at(phones, np.linspace(0, len(phones) - 1, frames))
-        mel, voice = log_mel(sound, 0, frames), voice_tracks(sound, 0, frames)
-        found.append(acoustic_levels(SpeechFeatures(stretched, mel, voice, encoder=speech.encoder)))
+        index = np.linspace(0, speech.num_audio_frames - 1, frames)
+        stretched = {name: sample_at(track, index) for name, track in speech.tracks.items()}
+        heard = {"mel": log_mel(sound, 0, frames), "voice": voice_tracks(sound, 0, frames)}
+        found.append(acoustic_levels(replace(speech, **stretched | heard)))
     return found

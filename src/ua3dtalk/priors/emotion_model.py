@@ -1,8 +1,9 @@
 """Emotion teacher: co-attention over acoustic levels (Zou et al., ICASSP 2022, arXiv 2203.15326; DESIGN §6).
 
-Departures: the speech-model level is made of the phone posteriors and log-mel that we have anyway instead of wav2vec
-2.0; functionals are a fourth level, and a linear discriminant on them votes beside the network; levels are pooled by
-mean and deviation, so that windows of any length go in.
+The speech-model level takes the hidden states of wav2vec 2.0 or its kin where the encoder has them. Departures: without
+them it is made of the phone posteriors and log-mel that we have anyway; functionals are a fourth level, and a linear
+discriminant on them votes beside the network; levels are pooled by mean and deviation, so that windows of any length
+go in.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ NUM_BANDS = NUM_MEL // 2
 LEVEL = EMBEDDING // 4
 CENTRE_SEMITONES = 36.0
 FAR = 5.0
-"""Functionals further from the mean than this many deviations are cut: noise must not carry them away."""
+"""Functionals and hidden states are cut this many deviations from the mean: noise must not carry them away."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class AcousticLevels:
     """Log-mel, levelled: about its mean over active frames."""
     phones: Float[Tensor, "b f 42"]
     """Roots of phone posteriors."""
+    hidden: Float[Tensor, "b f h"]
+    """Hidden states of the encoder's speech model; H = 0 where it has none."""
     functionals: Float[Tensor, "b 620"]
     """Statistics of the window."""
     active: Bool[Tensor, "b f"]
@@ -68,6 +71,7 @@ def acoustic_levels(speech: SpeechFeatures, low: int = 0, high: int | None = Non
         A batch of one.
     """
     mel, voice, phones = (track[low:high] for track in (speech.mel, speech.voice, speech.phones))
+    hidden = np.zeros((len(mel), 0)) if speech.hidden is None else speech.hidden[low:high].astype(np.float32)
     even = len(mel) // STEP * STEP
     if even < 2 * STEP:
         raise ValueError(f"An emotion window needs at least {2 * STEP} frames, got {len(mel)}.")
@@ -80,10 +84,13 @@ def acoustic_levels(speech: SpeechFeatures, low: int = 0, high: int | None = Non
         np.concatenate([cepstra, _voice_frames(voice[:even])], axis=1),
         bands,
         np.sqrt(phones[:even].reshape(-1, STEP, NUM_PHONES).mean(axis=1)),
+        hidden[:even].reshape(even // STEP, STEP, hidden.shape[1]).mean(axis=1),
         functionals(mel, voice, phones),
     )
-    frames, bands, roots, statistics = (torch.from_numpy(np.ascontiguousarray(x, np.float32))[None] for x in found)
-    return AcousticLevels(frames, bands, roots, statistics, torch.from_numpy(active)[None])
+    frames, bands, roots, states, statistics = (
+        torch.from_numpy(np.ascontiguousarray(x, np.float32))[None] for x in found
+    )
+    return AcousticLevels(frames, bands, roots, states, statistics, torch.from_numpy(active)[None])
 
 
 def _voice_frames(voice: Float[np.ndarray, "a 9"]) -> Float[np.ndarray, "f 6"]:
@@ -107,19 +114,28 @@ def collate(windows: list[AcousticLevels]) -> AcousticLevels:
         torch.cat([pad(w.frames) for w in windows]),
         torch.cat([pad(w.bands) for w in windows]),
         torch.cat([pad(w.phones) for w in windows]),
+        torch.cat([pad(w.hidden) for w in windows]),
         torch.cat([w.functionals for w in windows]),
         torch.cat([pad(w.active[..., None].float())[..., 0] > 0 for w in windows]),
     )
 
 
 class EmotionNet(nn.Module):
-    """MFCC and voice through a BiLSTM, spectrogram through a CNN, functionals through a layer, phones and mel by
-    attention from all three; together 128 values. A linear discriminant on functionals votes beside its head."""
+    """MFCC and voice through a BiLSTM, spectrogram through a CNN, functionals through a layer, phones and mel or hidden
+    states by attention from all three; together 128 values. A linear discriminant on functionals votes too.
+
+    Args:
+        num_classes: Emotions.
+        dropout: While training.
+        hidden: H, size of the hidden states that it listens to; 0 for phones and mel.
+    """
 
     frame_mean: Tensor
     frame_std: Tensor
     functional_mean: Tensor
     functional_std: Tensor
+    hidden_mean: Tensor
+    hidden_std: Tensor
     discriminant: Tensor
     discriminant_bias: Tensor
     intensity: Tensor
@@ -127,9 +143,11 @@ class EmotionNet(nn.Module):
     intensity_scale: Tensor
     shares: Tensor
 
-    def __init__(self, num_classes: int, dropout: float = 0.4) -> None:
+    def __init__(self, num_classes: int, dropout: float = 0.4, hidden: int = 0) -> None:
         super().__init__()
-        for name, size in (("frame", NUM_FRAME), ("functional", NUM_FUNCTIONALS)):
+        self.hidden = hidden
+        heard = (("hidden", hidden),) if hidden else ()
+        for name, size in (("frame", NUM_FRAME), ("functional", NUM_FUNCTIONALS), *heard):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_std", torch.ones(size))
         self.register_buffer("discriminant", torch.zeros(NUM_FUNCTIONALS, num_classes))
@@ -148,9 +166,9 @@ class EmotionNet(nn.Module):
         )  # fmt: skip
         self.convs_out = nn.Linear(2 * 24 * 5, LEVEL)
         self.functionals_out = nn.Linear(NUM_FUNCTIONALS, LEVEL)
-        self.key = nn.Linear(NUM_PHONES + NUM_BANDS, 24)
+        self.key = nn.Linear(hidden or NUM_PHONES + NUM_BANDS, 24)
         self.query = nn.Linear(3 * LEVEL, 24)
-        self.speech_out = nn.Linear(NUM_PHONES + NUM_BANDS, LEVEL)
+        self.speech_out = nn.Linear(hidden or NUM_PHONES + NUM_BANDS, LEVEL)
         self.head = nn.Linear(EMBEDDING, num_classes)
 
     def forward(self, x: AcousticLevels) -> tuple[Float[Tensor, "b 128"], Float[Tensor, "b c"]]:
@@ -190,7 +208,10 @@ class EmotionNet(nn.Module):
         flat = maps.permute(0, 2, 1, 3).flatten(2)
         second = torch.tanh(self.convs_out(self.drop(_pool(flat, quarter))))
         third = torch.tanh(self.functionals_out(self.drop(self.standard(x))))
-        speech = torch.cat([x.phones, x.bands / 3], dim=-1)
+        if self.hidden:
+            speech = ((x.hidden - self.hidden_mean) / self.hidden_std).clamp(-FAR, FAR)
+        else:
+            speech = torch.cat([x.phones, x.bands / 3], dim=-1)
         query = self.query(torch.cat([first, second, third], dim=-1))
         score = (self.key(speech) @ query[..., None])[..., 0] / 24**0.5
         weight = torch.softmax(score.masked_fill(~x.active, -1e4), dim=-1)

@@ -107,7 +107,7 @@ class EmotionTeacher:
         Raises:
             UserError: the features come from another encoder.
         """
-        if speech.encoder != self.encoder:
+        if not speech.holds(self.encoder):
             raise UserError(
                 f"The speech features come from {speech.encoder!r}, the emotion teacher from {self.encoder!r}.",
                 "Prepare the subject again, or train a teacher for this encoder.",
@@ -181,8 +181,8 @@ class EmotionTeacher:
                 "Prepare and train again, or make the teacher anew with `ua3dtalk priors train-emotion`.",
             )
         labels = tuple(header["labels"])
-        net = EmotionNet(len(labels))
         weights = {name.removeprefix("net."): t for name, t in tensors.items() if name.startswith("net.")}
+        net = EmotionNet(len(labels), hidden=len(weights.get("hidden_mean", ())))
         load_into(net, weights, where)
         return EmotionTeacher(net, labels, tensors["centroids"], header["encoder"], header["facts"])
 

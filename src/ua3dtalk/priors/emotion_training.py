@@ -174,7 +174,7 @@ def fit_expert(data: EmotionData, chosen: np.ndarray, config: EmotionConfig) -> 
     """Network and discriminants, fitted to some utterances; logits are not weighed yet."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # layers and dropout draw from torch's own generator
-        net = EmotionNet(len(data.labels))
+        net = EmotionNet(len(data.labels), hidden=data.levels.hidden.shape[2])
         _standardise(net, data, chosen)
         _fit_discriminants(net, data, chosen)
         _fit_network(net, data, chosen, config)
@@ -188,6 +188,10 @@ def _standardise(net: EmotionNet, data: EmotionData, chosen: np.ndarray) -> None
     net.frame_std.copy_(heard.std(dim=0) + 1e-3)
     net.functional_mean.copy_(all_versions.mean(dim=0))
     net.functional_std.copy_(all_versions.std(dim=0) + 1e-4)
+    if net.hidden:
+        states = own.hidden[own.active]
+        net.hidden_mean.copy_(states.mean(dim=0))
+        net.hidden_std.copy_(states.std(dim=0) + 1e-3)
 
 
 def _fit_discriminants(net: EmotionNet, data: EmotionData, chosen: np.ndarray) -> None:

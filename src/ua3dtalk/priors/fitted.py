@@ -21,7 +21,7 @@ from ua3dtalk.priors.person import PersonContent, predict_person
 from ua3dtalk.priors.silence import close_in_silence
 from ua3dtalk.priors.style import StyleNet, given_style, style_features, whole_face
 from ua3dtalk.subject.labels import NEUTRAL
-from ua3dtalk.subject.speech_data import SpeechFeatures
+from ua3dtalk.subject.speech_data import SpeechFeatures, extends
 from ua3dtalk.subject.track_data import NUM_LOWER
 
 KIND = "priors"
@@ -70,6 +70,12 @@ class Priors:
         return self.content.encoder
 
     @property
+    def model(self) -> str | None:
+        """Where the encoder's speech model was found; None for the default encoder."""
+        place = self.facts.get("speech_model")
+        return None if place is None else str(place)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Emotions of the columns of ``PriorFeatures.emotion_probs``."""
         return self.space.labels
@@ -113,7 +119,7 @@ class Priors:
         content = self.content.features(speech, voiced)
         style = style_features(self.style, speech, num_frames)
         by_style = np.ascontiguousarray(whole_face(self.style, style, content)[:, :NUM_LOWER])
-        lower = close_in_silence(predict_person(self.person, speech, by_style), voiced, self.rest)
+        lower = close_in_silence(predict_person(self.person, self.content, speech, by_style), voiced, self.rest)
         return PriorFeatures(
             content=content,
             style=given_style(self.style, style),
@@ -206,7 +212,7 @@ class Priors:
             if group in parts:
                 parts[group][rest] = tensor
         try:
-            if header["emotion"]["encoder"] != header["encoder"]:
+            if not extends(header["encoder"], header["emotion"]["encoder"]):
                 raise UserError(
                     f"{where} mixes encoders {header['encoder']!r} and {header['emotion']['encoder']!r}.",
                     "Fit the priors again.",

@@ -29,7 +29,7 @@ OPENING_COLUMN = NUM_LOWER - 1
 class PersonContent:
     """Fitted weights and what was measured out of fold."""
 
-    weights: Float32[np.ndarray, "898 13"]
+    weights: Float32[np.ndarray, "c 13"]
     """From ``phone_context`` to ``TrackData.lower``, before the gain."""
     gain: Float32[np.ndarray, "13 13"]
     """Correction of amplitude and agreement with the opening, about ``centre``: rows in, columns out."""
@@ -131,7 +131,7 @@ def fit_person(
         weights, centre and gain come from the other blocks.
     """
     used = np.asarray(frames)
-    context, targets = phone_context(speech, used / FPS), lower[used]
+    context, targets = phone_context(speech, used / FPS, prior.projection), lower[used]
     where = {frame: i for i, frame in enumerate(frames)}
     rows = [(np.array([where[i] for i in f.fit]), np.array([where[i] for i in f.held])) for f in folds]
     ridge, chosen, centres = _out_of_fold_ridge(prior, context, targets, rows)
@@ -230,16 +230,17 @@ def agreement(predicted: Float[np.ndarray, "n 13"], targets: Float[np.ndarray, "
 
 
 def predict_person(
-    person: PersonContent, speech: SpeechFeatures, by_style: Float32[np.ndarray, "t 13"]
+    person: PersonContent, prior: ContentPrior, speech: SpeechFeatures, by_style: Float32[np.ndarray, "t 13"]
 ) -> Float32[np.ndarray, "t 13"]:
     """Lower-face coefficients of T = len(by_style) frames at 25 fps.
 
     Args:
         person: The fitted model.
+        prior: What it was fitted with.
         speech: Speech in the picture's time.
         by_style: The style network's lower face.
     """
     share = float(person.style_share[0])
-    ridge = apply_to_context(speech, np.arange(len(by_style)) / FPS, person.weights)
+    ridge = apply_to_context(speech, np.arange(len(by_style)) / FPS, person.weights, prior.projection)
     plain = (1 - share) * ridge + share * by_style
     return (person.centre + (plain - person.centre) @ person.gain).astype(np.float32)

@@ -26,6 +26,7 @@ from ua3dtalk.priors.fitted import FILE_NAME, Priors, subject_features
 from ua3dtalk.priors.offset import correlation
 from ua3dtalk.priors.person import Fold, PersonContent, fit_person, make_folds, predict_person
 from ua3dtalk.priors.silence import close_in_silence, rest_pose
+from ua3dtalk.priors.speech_choice import CONTENT_FILE, EMOTION_FILE, chosen_files
 from ua3dtalk.priors.style import (
     StyleConfig,
     StyleNet,
@@ -60,9 +61,9 @@ class PriorsConfig:
     seed: int = 0
     """Of all randomness."""
     content_model: Path | None = None
-    """Another content prior than the shipped one."""
+    """Another content prior than the subject's own (see ``prepare --content-prior``), or the shipped one."""
     emotion_model: Path | None = None
-    """Another emotion teacher than the shipped one."""
+    """Another emotion teacher than the subject's own, or the shipped one."""
 
 
 def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress: Progress = Silent()) -> None:  # noqa: B008
@@ -91,8 +92,9 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
             f"{subject.folder} has {len(frames)} training frames with a face, {MIN_TRAIN_FRAMES} are needed.",
             "Use a longer video.",
         )
-    content = ContentPrior.load(config.content_model or content_module.SHIPPED)
-    teacher = EmotionTeacher.load(config.emotion_model or emotion_teacher.SHIPPED)
+    own = chosen_files(subject.folder)
+    content = ContentPrior.load(config.content_model or own.get(CONTENT_FILE, content_module.SHIPPED))
+    teacher = EmotionTeacher.load(config.emotion_model or own.get(EMOTION_FILE, emotion_teacher.SHIPPED))
     face = np.concatenate([track.lower, track.upper], axis=1).astype(np.float32)
     folds = make_folds(frames, config.folds, joints)
     with progress.task("priors", 3) as task:
@@ -129,7 +131,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
     shift = borrow(emotion.shift, FaceEmotions.load(), track.mesh, track.mesh_basis)
     priors = Priors(content, lips.person, lips.rest, style.net, teacher, emotion.space, shift, facts={
         "subject": {"source_sha256": subject.source_sha256, "frames": len(frames), "labelled": bool(subject.labels)},
-        "figures": figures, "config": _plain(config), "software": software(),
+        "figures": figures, "config": _plain(config), "software": software(), **_place(speech),
     })  # fmt: skip
     priors.save(subject.folder / FILE_NAME, features)
     subject.finish_stage(STAGE, [FILE_NAME], {"figures": figures}, settings)
@@ -198,7 +200,7 @@ def _lips(
 ) -> _Lips:
     """Lower face from speech, without the emotion's share; training frames out of fold."""
     person, held_out = fit_person(content, speech, lower, by_style, frames, folds)
-    predicted = predict_person(person, speech, by_style)
+    predicted = predict_person(person, content, speech, by_style)
     predicted[np.asarray(frames)] = held_out
     rest = rest_pose(lower, voiced, frames, joints)
     closed = close_in_silence(predicted, voiced, rest, joints)
@@ -256,6 +258,11 @@ def _figures(features: PriorFeatures, lower: np.ndarray, train: list[int], test:
     return {name: round(value, 3) for name, value in found.items()}
 
 
+def _place(speech: SpeechFeatures) -> dict[str, str]:
+    """Where the encoder's speech model is, if it has one."""
+    return {} if speech.model is None else {"speech_model": speech.model}
+
+
 def _plain(config: PriorsConfig) -> dict[str, Any]:
     models = {
         name: path and str(path)
@@ -273,4 +280,5 @@ def _inputs(subject: Subject) -> dict[str, str]:
     speech = subject.folder / "speech.npz"
     if not speech.is_file():
         raise UserError(f"{subject.folder} has no speech to learn from.", "Use a video in which the person speaks.")
-    return {name: file_sha256(subject.folder / name) for name in ("speech.npz", "track.npz")}
+    names = ("speech.npz", "track.npz", *chosen_files(subject.folder))
+    return {name: file_sha256(subject.folder / name) for name in names}

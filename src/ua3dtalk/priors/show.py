@@ -31,11 +31,16 @@ def describe(priors: Priors | None = None) -> list[PriorRow]:
     content = priors.content if priors else ContentPrior.load()
     teacher = priors.teacher if priors else EmotionTeacher.load()
     rows = [
-        PriorRow(name="speech encoder", trained_on=content.encoder, figures="42 phones and 80 mel bands at 100 Hz"),
+        PriorRow(name="speech encoder", trained_on=content.encoder, figures=_sounds(content)),
         _content_row(content.facts),
         _emotion_row(teacher),
     ]
     return rows + (_person_rows(priors) if priors else [])
+
+
+def _sounds(content: ContentPrior) -> str:
+    hidden = "" if content.projection is None else f", {len(content.projection) - 1} hidden values"
+    return f"42 phones and 80 mel bands{hidden} at 100 Hz"
 
 
 def _content_row(facts: dict[str, Any]) -> PriorRow:

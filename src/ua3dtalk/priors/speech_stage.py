@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.files import atomic_path
 from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.core.sequence import pieces
 from ua3dtalk.priors.content import ContentPrior
 from ua3dtalk.priors.lip_targets import lip_shapes, project
 from ua3dtalk.priors.offset import FAR_FRAMES, Offset, find_offset
-from ua3dtalk.priors.speech_features import PhoneEncoder, SpeechEncoder, frame_level_db
+from ua3dtalk.priors.speech_choice import CONTENT_FILE, EMOTION_FILE, SpeechChoice
+from ua3dtalk.priors.speech_features import SpeechEncoder, frame_level_db
 from ua3dtalk.subject.parts import joints_of
 from ua3dtalk.subject.speech_data import SCHEMA, SpeechFeatures
 from ua3dtalk.subject.store import FPS, SAMPLE_RATE_HZ, Subject
@@ -31,8 +34,8 @@ AUDIO_FRAMES = 4
 def run_speech_stage(
     subject: Subject,
     progress: Progress = Silent(),  # noqa: B008
+    choice: SpeechChoice = SpeechChoice(),  # noqa: B008
     encoder: SpeechEncoder | None = None,
-    prior: ContentPrior | None = None,
 ) -> None:
     """Write ``speech.npz`` on the picture's time axis and record what was found (DESIGN §6).
 
@@ -44,11 +47,14 @@ def run_speech_stage(
     Args:
         subject: A prepared subject.
         progress: Where to report.
-        encoder: Speech encoder; the default one when None.
-        prior: Content prior; the shipped one when None.
+        choice: Speech model and priors; files are copied into the subject's folder.
+        encoder: What ``choice.open()`` gave; opened here when None.
+
+    Raises:
+        UserError: the choice does not fit together, see ``SpeechChoice.open``.
     """
-    encoder = encoder or PhoneEncoder()
-    settings = {"encoder": encoder.name, "schema": SCHEMA}
+    encoder = encoder or choice.open()
+    settings = {"encoder": encoder.name, "schema": SCHEMA} | choice.hashes
     if subject.stage_done(STAGE, settings):
         return
     samples = _samples(subject)
@@ -60,7 +66,7 @@ def run_speech_stage(
         log.warning("%s: no speech to learn from (%.0f dB)", subject.folder, rms_db)
         subject.finish_stage(STAGE, [], facts | {"speech": "none"}, settings)
         return
-    prior = prior or ContentPrior.load()
+    prior = choice.content_prior()
     points, videos = subject.track().head_points, pieces(subject.num_frames, joints_of(subject))
     if len(videos) == 1:
         speech, offset = _hear(samples, points, encoder, prior, progress)
@@ -75,7 +81,13 @@ def run_speech_stage(
         each = [_described(offset, frames, encoder) for offset, frames in zip(offsets, applied, strict=True)]
         speech, found = SpeechFeatures.joined(whole), _together(each, videos)
     speech.save(subject.folder / "speech.npz")
-    subject.finish_stage(STAGE, ["speech.npz"], facts | found, settings)
+    for name in (CONTENT_FILE, EMOTION_FILE):
+        if name in choice.files:
+            with atomic_path(subject.folder / name) as partial:
+                shutil.copyfile(choice.files[name], partial)
+        else:
+            (subject.folder / name).unlink(missing_ok=True)
+    subject.finish_stage(STAGE, ["speech.npz", *choice.files], facts | found, settings)
 
 
 def _hear(

@@ -38,6 +38,7 @@ def evaluate_avatar(
     *,
     subject: Path | None = None,
     options: MeasureOptions | None = None,
+    speech_encoder: str | None = None,
     device: torch.device | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -49,6 +50,7 @@ def evaluate_avatar(
         out: Report folder: ``metrics.json``, ``index.html``, ``sheet.jpg``, ``side_by_side.mp4``.
         subject: Subject folder; None is where the avatar was trained from.
         options: Weights that some metrics need.
+        speech_encoder: ``MODEL[:LAYER]``, where the avatar's speech model lies if it has moved.
         device: Where to render; None is the CPU.
         seed: Seed of the bootstrap intervals.
         progress: Where to report.
@@ -84,7 +86,7 @@ def evaluate_avatar(
         audio=sound,
         meters=all_meters(lambda row: sound, options or MeasureOptions(), emotion_meter(opened, frames)),
         uncertainty=doubts,
-        speed=None if sound is None else measure_speed(load_avatar(avatar, rasterizer, target), sound),
+        speed=None if sound is None else measure_speed(load_avatar(avatar, rasterizer, target), sound, speech_encoder),
         facts={
             "avatar": str(avatar),
             "subject": opened.source.name,

@@ -13,14 +13,14 @@ from ua3dtalk.core.provenance import AI_GENERATED
 from ua3dtalk.evaluation.speed import StageClock, speed_facts
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
 from ua3dtalk.media.video import VideoWriter
-from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.priors.speech_choice import open_encoder
 from ua3dtalk.synthesis.drive import FPS, frames_of, make_drive
 from ua3dtalk.synthesis.options import SynthesisOptions
 
 MOST_FRAMES = 50
 
 
-def measure_speed(avatar: Avatar, samples: np.ndarray) -> dict[str, Any]:
+def measure_speed(avatar: Avatar, samples: np.ndarray, speech_encoder: str | None = None) -> dict[str, Any]:
     """Time an avatar from sound to encoded frames, stage by stage, one after the other.
 
     Stages: *hear* (speech features) and *think* (priors, conditions) once for the whole sound; then for every frame
@@ -30,13 +30,15 @@ def measure_speed(avatar: Avatar, samples: np.ndarray) -> dict[str, Any]:
     Args:
         avatar: Who speaks; already loaded. Its kernels should have run before.
         samples: Speech, 16 kHz mono; at most ``MOST_FRAMES`` frames of it are used.
+        speech_encoder: ``MODEL[:LAYER]``, where the avatar's speech model lies if it has moved.
 
     Returns:
         See ``evaluation.speed.speed_facts``, and the motion's median.
     """
     samples = samples[: int(MOST_FRAMES / FPS * SAMPLE_RATE_HZ)]
     clock, motion = StageClock(), StageClock()
-    encoder, options, generator = PhoneEncoder(), SynthesisOptions(), np.random.default_rng(0)
+    encoder = open_encoder(speech_encoder or avatar.priors.model, avatar.priors.encoder)
+    options, generator = SynthesisOptions(), np.random.default_rng(0)
     with clock.stage("hear"):
         speech = encoder.encode(samples)
     with clock.stage("think"):

@@ -10,10 +10,9 @@ import torch
 
 from ua3dtalk.avatar.familiarity import Familiarity
 from ua3dtalk.avatar.storage import load_avatar, read_index
-from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Progress, Silent
 from ua3dtalk.media.c2pa_manifest import sign_video
-from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.priors.speech_choice import open_encoder
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.synthesis.drive import frames_of, read_speech, requested_emotion
 from ua3dtalk.synthesis.options import SynthesisOptions
@@ -29,6 +28,7 @@ def synthesize_video(
     *,
     options: SynthesisOptions | None = None,
     exact: bool = False,
+    speech_encoder: str | None = None,
     device: torch.device | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def synthesize_video(
         out: MP4 to write.
         options: Emotion, pose, blinks, heat video, report; None for the defaults.
         exact: Run its networks at every Gaussian, not only at anchors (several times the work).
+        speech_encoder: ``MODEL[:LAYER]``, where the avatar's speech model lies if it has moved.
         device: Where to render; None is the CPU.
         progress: Where to report.
 
@@ -54,13 +55,7 @@ def synthesize_video(
     target = device or torch.device("cpu")
     samples = read_speech(audio)
     loaded = load_avatar(avatar, make_rasterizer(target), target, exact)
-    encoder = PhoneEncoder()
-    if loaded.priors.encoder != encoder.name:
-        raise UserError(
-            f"{avatar} was trained with the speech encoder {loaded.priors.encoder!r}, this installation has "
-            f"{encoder.name!r}.",
-            "Train it again, or install the version of pocketsphinx that it was trained with.",
-        )
+    encoder = open_encoder(speech_encoder or loaded.priors.model, loaded.priors.encoder)
     options = options or SynthesisOptions()
     if options.emotion_from is None:  # say what is wrong before the long work
         requested_emotion(loaded.priors.askable, frames_of(samples), options)

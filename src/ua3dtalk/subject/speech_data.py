@@ -1,13 +1,16 @@
-"""Speech features of a recording, on the picture's time axis. A audio frames (100 Hz), T video frames (25 fps)."""
+"""Speech features of a recording, on the picture's time axis.
+
+A audio frames (100 Hz), T video frames (25 fps), H hidden values of a speech model.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float16, Float32
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import ARCHIVE_ERRORS, atomic_path
@@ -42,14 +45,20 @@ class SpeechFeatures:
     """Frames per second."""
     joints: tuple[int, ...] = ()
     """Frames at which another recording begins: nothing looks across."""
+    hidden: Float16[np.ndarray, "a h"] | None = None
+    """Hidden states of the encoder's speech model; None for the default encoder, which has none."""
+    model: str | None = None
+    """Where that model was found: a folder, or the name under which it was downloaded."""
 
     def __post_init__(self) -> None:
-        lengths = {"phones": len(self.phones), "mel": len(self.mel), "voice": len(self.voice)}
+        lengths = {name: len(track) for name, track in self.tracks.items()}
         if len(set(lengths.values())) > 1 or not len(self.mel):
             raise ValueError(f"Frames: {lengths}; equal and > 0 are needed.")
         shapes = [track.shape[1:] for track in (self.phones, self.mel, self.voice)]
         if shapes != [(NUM_PHONES,), (NUM_MEL,), (NUM_VOICE,)]:
             raise ValueError(f"Columns: {shapes}; {NUM_PHONES}, {NUM_MEL} and {NUM_VOICE} are needed.")
+        if self.hidden is not None and (self.hidden.ndim != 2 or not self.hidden.shape[1]):
+            raise ValueError(f"Hidden states are {self.hidden.shape}; [A, H] with H > 0 is needed.")
         if any(len(piece) < 1 for piece in pieces(len(self.mel), self.joints)):
             raise ValueError(f"Joints {self.joints} do not ascend from 1 to {len(self.mel) - 1}.")
 
@@ -58,17 +67,25 @@ class SpeechFeatures:
         """A."""
         return len(self.mel)
 
+    @property
+    def tracks(self) -> dict[str, np.ndarray]:
+        """The arrays by name; each has a row for every frame."""
+        tracks = {"phones": self.phones, "mel": self.mel, "voice": self.voice}
+        return tracks if self.hidden is None else tracks | {"hidden": self.hidden}
+
+    def holds(self, encoder: str) -> bool:
+        """Whether an encoder's features are among these: see ``extends``."""
+        return extends(self.encoder, encoder)
+
     @staticmethod
     def joined(recordings: Sequence[SpeechFeatures]) -> SpeechFeatures:
         """Recordings one after the other, all of one encoder and rate."""
         first = recordings[0]
         if any((one.encoder, one.rate_hz) != (first.encoder, first.rate_hz) for one in recordings):
             raise ValueError("Recordings to be joined must come from one encoder.")
-        phones, mel, voice = (
-            np.concatenate([getattr(one, n) for one in recordings]) for n in ("phones", "mel", "voice")
-        )
+        tracks = {name: np.concatenate([one.tracks[name] for one in recordings]) for name in first.tracks}
         starts = np.cumsum([one.num_audio_frames for one in recordings])[:-1].tolist()
-        return SpeechFeatures(phones, mel, voice, encoder=first.encoder, rate_hz=first.rate_hz, joints=tuple(starts))
+        return replace(first, **tracks, joints=tuple(starts))
 
     def recordings(self, num_frames: int, fps: float = 25.0) -> list[tuple[SpeechFeatures, range]]:
         """Each recording by itself, with the video frames that it goes with.
@@ -85,8 +102,7 @@ class SpeechFeatures:
 
     def part(self, first: int, stop: int) -> SpeechFeatures:
         """Frames ``first`` to ``stop`` of one recording."""
-        tracks = (track[first:stop] for track in (self.phones, self.mel, self.voice))
-        return SpeechFeatures(*tracks, encoder=self.encoder, rate_hz=self.rate_hz)
+        return replace(self, **{name: track[first:stop] for name, track in self.tracks.items()}, joints=())
 
     def windows(self, num_frames: int, fps: float = 25.0) -> Float32[np.ndarray, "t 42 16"]:
         """The sound around each video frame, as the audio encoder reads it.
@@ -118,15 +134,16 @@ class SpeechFeatures:
         if self.joints:
             raise ValueError("Shift each recording before they are joined.")
         index = np.arange(self.num_audio_frames) + shift_s * self.rate_hz
-        phones, mel, voice = (sample_at(track, index) for track in (self.phones, self.mel, self.voice))
-        return SpeechFeatures(phones, mel, voice, encoder=self.encoder, rate_hz=self.rate_hz)
+        return replace(self, **{name: sample_at(track, index) for name, track in self.tracks.items()})
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` in one atomic step."""
-        arrays = {"phones": self.phones, "mel": self.mel, "voice": self.voice, "encoder": np.array(self.encoder)}
+        arrays = self.tracks | {"encoder": np.array(self.encoder)}
         arrays |= {"rate_hz": np.array(self.rate_hz), "schema": np.array(SCHEMA)}
         if self.joints:
             arrays["joints"] = np.array(self.joints)
+        if self.model is not None:
+            arrays["model"] = np.array(self.model)
         with atomic_path(path) as partial:
             np.savez(partial, **arrays)  # type: ignore[arg-type]
 
@@ -148,14 +165,26 @@ class SpeechFeatures:
                     encoder=str(archive["encoder"]),
                     rate_hz=float(archive["rate_hz"]),
                     joints=tuple(archive["joints"].tolist()) if "joints" in archive else (),
+                    hidden=archive.get("hidden"),
+                    model=str(archive["model"]) if "model" in archive else None,
                 )
         except FileNotFoundError as error:
             raise UserError(f"{path} does not exist (a video without speech has none).", AGAIN) from error
         except ARCHIVE_ERRORS as error:
             raise UserError(f"{path} cannot be read ({str(error)[:200]}).", AGAIN) from error
-        if not all(np.isfinite(track).all() for track in (found.phones, found.mel, found.voice)):
+        if not all(np.isfinite(track).all() for track in found.tracks.values()):
             raise UserError(f"{path} holds values that are not finite.", AGAIN)
         return found
+
+
+def extends(encoder: str, other: str) -> bool:
+    """Whether an encoder gives all that another gives: it is the same, or that one with hidden states added.
+
+    Args:
+        encoder: Name and hash; of one with hidden states ``DEFAULT+MODEL``.
+        other: The other's.
+    """
+    return encoder == other or encoder.startswith(f"{other}+")
 
 
 def smooth_20ms(track: Float[np.ndarray, "a c"]) -> Float[np.ndarray, "a c"]:

@@ -10,7 +10,7 @@ import torch
 
 from ua3dtalk.avatar.storage import load_avatar
 from ua3dtalk.core.progress import log
-from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.priors.speech_choice import open_encoder
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.viewer.door import check_address, is_loopback
 from ua3dtalk.viewer.server import ViewerServer
@@ -26,6 +26,7 @@ def open_viewer(
     host: str = "127.0.0.1",
     port: int = 8080,
     folder: Path | None = None,
+    speech_encoder: str | None = None,
     device: torch.device | None = None,
 ) -> Iterator[ViewerServer]:
     """The page of an avatar, for the length of a ``with`` block.
@@ -36,6 +37,7 @@ def open_viewer(
         host: Address to serve; others than loopback are warned about.
         port: Port to serve; 0 takes any free one.
         folder: Recordings in it can be opened by name; None for no such way.
+        speech_encoder: ``MODEL[:LAYER]``, where the avatar's speech model lies if it has moved.
         device: Where to compute; None is the CPU.
 
     Raises:
@@ -46,7 +48,7 @@ def open_viewer(
         log.warning("Anyone who can reach %s:%d can use this page and load files into it.", host, port)
     target = device or torch.device("cpu")
     loaded = load_avatar(avatar, make_rasterizer(target), target)
-    encoder = PhoneEncoder()
+    encoder = open_encoder(speech_encoder or loaded.priors.model, loaded.priors.encoder)
     speech = silence(encoder) if audio is None else load_speech(audio, encoder)
     title = f"UA-3DTalk · {avatar.resolve().name}"
     viewer = ViewerServer(Session(loaded, speech), encoder, host=host, port=port, folder=folder, title=title)
