@@ -21,11 +21,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 
 from ua3dtalk.core.progress import Silent
 from ua3dtalk.core.provenance import provenance
+from ua3dtalk.core.threads import one_thread
 from ua3dtalk.priors.pipeline import PriorsConfig, fit_priors
 from ua3dtalk.recipes.presets import preset
 from ua3dtalk.recipes.train import build_run
@@ -59,18 +61,19 @@ def main() -> None:
     phases = [phase for stage in config.stages for phase in phases_of(stage)]
     steps = {name: stepper(run, stage, first, until) for name, stage, first, until in phases}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
-    for k in range(WARM_UP + options.steps):
-        for name, step in steps.items():
-            started = time.perf_counter(), time.process_time()
-            step()
-            if k >= WARM_UP:
-                times[name].append((time.perf_counter() - started[0], time.process_time() - started[1]))
+    with one_thread():  # as in training
+        for k in range(WARM_UP + options.steps):
+            for name, step in steps.items():
+                started = time.perf_counter(), time.process_time()
+                step()
+                if k >= WARM_UP:
+                    times[name].append((time.perf_counter() - started[0], time.process_time() - started[1]))
     rows = {name: {"steps": until - first} | medians(times[name]) for name, _, first, until in phases}
     result = {
         "preset": options.preset,
         "changes": changes,
         "gaussians": {name: len(layer.gaussians) for name, layer in run.layers.items()},
-        "threads": torch.get_num_threads(),
+        "rasterizer_threads": numba.get_num_threads(),
         "phases": rows,
         "data_ms": data,
         "whole_min": {

@@ -21,6 +21,8 @@ from ua3dtalk.training.config import PoseRefinementConfig
 from ua3dtalk.training.run import TrainingRun
 
 BLUR_PX = 1.0
+MARGIN_PX = 8
+"""Around the pixels that are compared: blur and slopes reach over the border."""
 NOSE_TIP = 1
 SMALLEST_AREA_PX = 200
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -66,8 +68,8 @@ def _refine_frame(
 ) -> tuple[Float[np.ndarray, "4 4"], float, float]:
     """Pose of frame ``i``, and the residual before the first and before the last step."""
     config, splats = run.config.poses, layer.splats(_motion(run, layer, static, i))
-    rigid, wanted = _observed(run, i)
-    camera = run.targets.camera(i)
+    rigid, wanted, box = _observed(run, i)
+    camera = run.targets.camera(i, box)
     intrinsics = camera.K.cpu().numpy().astype(np.float64)
     pose = run.viewmats[i].copy()
     first = last = 0.0
@@ -87,8 +89,8 @@ def _refine_frame(
     return pose, first, last
 
 
-def _observed(run: TrainingRun, i: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the head is rigid in frame ``i``, and its blurred brightness."""
+def _observed(run: TrainingRun, i: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int, int]]:
+    """Where the head is rigid in frame ``i``, and its blurred brightness, in a box ``(y0, y1, x0, x1)`` around that."""
     subject = run.targets.subject
     parsing = subject.parsing(i)
     head = np.isin(parsing, [int(label) for label in HEAD_LABELS]).astype(np.uint8)
@@ -96,8 +98,11 @@ def _observed(run: TrainingRun, i: int) -> tuple[np.ndarray, np.ndarray]:
     eyes = cv2.dilate((parsing == Label.EYES).astype(np.uint8), np.ones((5, 5), np.uint8))
     rigid = (head > 0) & (eyes == 0)
     rigid[max(int(run.track.landmarks[i, NOSE_TIP, 1]), 0) :] = False
-    brightness = (subject.frame(i).astype(np.float32) / 255.0) @ LUMA
-    return rigid, cv2.GaussianBlur(brightness, (0, 0), BLUR_PX)
+    x, y, width, height = cv2.boundingRect(rigid.astype(np.uint8))
+    y0, x0 = max(y - MARGIN_PX, 0), max(x - MARGIN_PX, 0)
+    y1, x1 = min(y + height + MARGIN_PX, rigid.shape[0]), min(x + width + MARGIN_PX, rigid.shape[1])
+    brightness = (subject.frame(i)[y0:y1, x0:x1].astype(np.float32) / 255.0) @ LUMA
+    return rigid[y0:y1, x0:x1], cv2.GaussianBlur(brightness, (0, 0), BLUR_PX), (y0, y1, x0, x1)
 
 
 def _gauss_newton_step(
