@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -24,24 +25,32 @@ SOURCE = SourceFacts(name="me.mp4", sha256="0" * 64, num_frames=0, width=0, heig
 
 
 @contextmanager
-def terminal(answer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """A terminal on which somebody has typed an answer; the function says what stands on its screen."""
+def terminal(answer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """A terminal on which somebody has typed an answer; the function waits until a text stands on its screen."""
     keyboard, device = os.openpty()
     with os.fdopen(device, "r+b", buffering=0) as raw, monkeypatch.context() as patch:
         patch.setattr(sys, "stdin", os.fdopen(os.dup(raw.fileno()), "r"))
         patch.setattr(sys, "stderr", os.fdopen(os.dup(raw.fileno()), "w"))
         os.write(keyboard, answer.encode())
-        yield lambda: os.read(keyboard, 10_000).decode()
+        yield lambda text: _read_until(keyboard, text)
         sys.stdin.close()
         sys.stderr.close()
     os.close(keyboard)
+
+
+def _read_until(keyboard: int, text: str) -> None:
+    """The screen comes in parts: what was typed is echoed before what was asked."""
+    seen = b""
+    while text.encode() not in seen:
+        assert select.select([keyboard], [], [], 10)[0], f"{text!r} is not in {seen!r}"
+        seen += os.read(keyboard, 10_000)
 
 
 @pytest.mark.parametrize("answer", ["yes\n", " YES \n"])
 def test_a_terminal_is_asked(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(answer, monkeypatch) as screen:
         consent = asking("me.mp4", agreed=False)()
-        assert "Did the person in me.mp4 agree? Type yes:" in screen()
+        screen("Did the person in me.mp4 agree? Type yes:")
     assert (consent.how, consent.version) == ("typed", ua3dtalk.__version__)
     assert consent.at.endswith("+00:00")
 
