@@ -19,7 +19,7 @@ def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("rate", "channels", "subtype"),
-    [(48000, 2, "PCM_16"), (44100, 1, "FLOAT"), (8000, 1, "PCM_U8"), (16000, 2, "PCM_24")],
+    [(48000, 2, "PCM_16"), (44100, 1, "FLOAT"), (8000, 1, "PCM_U8"), (16000, 2, "PCM_24"), (16000, 9, "PCM_16")],
 )
 def test_rates_channels_and_depths(tmp_path: Path, rate: int, channels: int, subtype: str) -> None:
     path = tmp_path / "some sound.wav"

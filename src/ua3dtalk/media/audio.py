@@ -64,15 +64,20 @@ def _decode(path: Path) -> tuple[np.ndarray, int, float]:
             for frame in container.decode(audio=0):
                 if resampler is None:
                     rate = frame.sample_rate
-                    resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=rate)
+                    # Channels side by side: PyAV crashes on more than eight planes.
+                    resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=rate)
                     first_s = float(frame.pts * frame.time_base) if frame.pts is not None and frame.time_base else 0.0
-                parts += [part.to_ndarray().mean(0, dtype=np.float32) for part in resampler.resample(frame)]
+                parts += [_mono(part) for part in resampler.resample(frame)]
     except (av.error.FFmpegError, ValueError) as error:
         reason = error.strerror if isinstance(error, av.error.FFmpegError) else str(error)
         raise UserError(f"{path} has no sound that can be read ({reason}).", cure) from error
     if not parts or not sum(map(len, parts)):
         raise UserError(f"{path} holds a sound track without samples.", cure)
     return np.concatenate(parts), rate, first_s
+
+
+def _mono(frame: av.AudioFrame) -> Float32[np.ndarray, " s"]:
+    return frame.to_ndarray().reshape(-1, frame.layout.nb_channels).mean(1, dtype=np.float32)
 
 
 def write_flac(path: Path, samples: Float32[np.ndarray, " s"], sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:

@@ -12,6 +12,8 @@ from jaxtyping import UInt8
 
 from ua3dtalk.core.errors import UserError
 
+PNG = b"\x89PNG\r\n\x1a\n"
+
 
 def read_picture(path: Path, channels: int) -> UInt8[np.ndarray, "h w *c"]:
     """Read a picture as it was stored: ``[H,W]`` for one channel, else ``[H,W,3]`` RGB or ``[H,W,4]`` RGBA.
@@ -47,7 +49,19 @@ def _decoded(path: Path, how: int) -> np.ndarray | None:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.", "Run `ua3dtalk prepare` again.") from error
-    return cv2.imdecode(data, how) if data.size else None
+    return cv2.imdecode(data, how) if data.size and _chunks_fit(data) else None
+
+
+def _chunks_fit(data: UInt8[np.ndarray, " n"]) -> bool:
+    """Whether no part of a PNG says that it is longer than the file: the decoder would reserve as much, up to 2 GiB."""
+    if data[:8].tobytes() != PNG:
+        return True
+    at = 8
+    while at + 8 <= len(data):
+        at += 12 + int.from_bytes(data[at : at + 4].tobytes(), "big")
+        if at > len(data):
+            return False
+    return True
 
 
 class FrameFolder:
