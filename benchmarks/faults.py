@@ -218,7 +218,8 @@ def start(task: Callable[[], int], log: Path, before: Callable[[], object] = lam
         code = task()
     except BaseException:
         os.write(2, traceback.format_exc().encode())
-    os._exit(code)
+    finally:  # also where nothing can be written: a child that went on would tidy up its parent's folders
+        os._exit(code)
 
 
 def wait(child: int, at_most_s: float | None = None) -> int | None:
