@@ -74,11 +74,7 @@ def main() -> None:
         "load_s": round(load_s, 2),
         **{name: {key: _median(found, key) for key in _numbers(found[0])} for name, found in runs.items()},
         "modes_against_exact_db": round(agreement_db(kinds["modes"], kinds["exact"], samples), 2),
-        **(
-            {}
-            if options.subject is None
-            else {"held_out": held_out(Subject.open(options.subject), options.avatar, kinds)}
-        ),
+        **({} if options.subject is None else {"held_out": held_out(options.subject, options.avatar, kinds)}),
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
         "cores": usable_cores(),
         "load_average": os.getloadavg()[0],
