@@ -188,6 +188,21 @@ def test_the_disk_cannot_be_read(name: str, faults: ModuleType, tmp_path: Path) 
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room cannot be asked for")
+@pytest.mark.parametrize("lost", [1, 10254])
+def test_a_log_of_the_speech_encoder_cut_short_is_a_full_disk(lost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its library does not look whether it could write; a log cut between records would pass for shorter speech."""
+    real = Path.read_bytes
+
+    def cut(path: Path) -> bytes:
+        raw = real(path)
+        return raw[: -4 * 10254 - lost] if path.suffix == ".sen" else raw
+
+    monkeypatch.setattr(Path, "read_bytes", cut)
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 16000).astype(np.float32)
+    with pytest.raises(OSError, match="No space left"):
+        phone_posteriors(noise, 0.1, 101)
+
+
 def test_no_room_for_the_speech_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its library in C dies where it cannot write; the benchmark found that."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -6,6 +6,7 @@ languages are described by the nearest English phones.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import struct
@@ -92,7 +93,11 @@ def _require_room(path: Path, size: int) -> None:
 
 
 def _context_independent_scores(samples: np.ndarray, peak: float) -> Int16[np.ndarray, "a 126"]:
-    """Negative log scores of the 42 x 3 context-independent senones, as the decoder logs them."""
+    """Negative log scores of the 42 x 3 context-independent senones, as the decoder logs them.
+
+    Raises:
+        OSError: the log is not whole, since the disk is full.
+    """
     padded = np.pad(samples, (HALF_WINDOW, HALF_WINDOW + 2 * HOP))
     pcm = np.clip(padded * (_PEAK / peak), -32767, 32767).astype("<i2")
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +124,11 @@ def _context_independent_scores(samples: np.ndarray, peak: float) -> Int16[np.nd
     senones = int(header[header.index("n_sen") + 1])
     start = len(raw[: raw.index(b"endhdr\n")]) + len(b"endhdr\n") + 4
     # Each record is a 16-bit count followed by one score for each senone.
-    table = np.frombuffer(raw, "<i2", offset=start).reshape(-1, senones + 1)
+    rows = (len(raw) - start) // (2 * (senones + 1))
+    if len(raw) != start + rows * 2 * (senones + 1) or rows <= len(samples) // HOP:
+        # The decoder does not look whether it could write, and a shorter log would pass for shorter speech.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), tempfile.gettempdir())
+    table = np.frombuffer(raw, "<i2", offset=start).reshape(rows, senones + 1)
     return table[:, 1 : 1 + STATES_PER_PHONE * len(phone_names())].copy()
 
 
