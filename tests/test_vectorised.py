@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import float32, int64, njit, void
+from numba import float32, int64, njit, types, void
 
-from ua3dtalk.avatar import fusion_kernels
+from ua3dtalk.avatar import fusion_full_kernels, fusion_full_lanes, fusion_kernels
 from ua3dtalk.render import numba_backward, numba_forward
 
 VECTOR, CUBE, PLANE = float32[::1], float32[:, :, ::1], float32[:, ::1]
 DRAW = (VECTOR, PLANE, int64, PLANE, int64, int64, int64)
 MOMENTS = (VECTOR, VECTOR, PLANE, int64, PLANE, int64, int64, int64, VECTOR)
+SHAPE = types.UniTuple(int64, 4)
+PAIR, ADDRESSES = types.UniTuple(VECTOR, 2), types.UniTuple(int64, 2)
 ARITHMETIC = re.compile(r"= f(?:mul|add|sub|div|neg)(?: [a-z]+)* (?:<(\d+) x float>|float) ")
 LIBRARY = re.compile(r"call [^@\n]*(?:float|double) @\S*(?:exp|log|pow|tanh)\S*\(")
 """A transcendental function of one number: its loop cannot be on vectors."""
@@ -46,8 +48,17 @@ def lanes_of(code: str) -> Counter[int]:
         (numba_backward._moments, MOMENTS, 0.6),
         (fusion_kernels.accumulate, (CUBE, PLANE, PLANE, PLANE, PLANE), 0.4),  # scalar twins for what is left over
         (fusion_kernels.accumulate_backward, (CUBE, PLANE, PLANE, PLANE, PLANE, PLANE, CUBE), 0.4),
+        (fusion_full_kernels.row_of_precision, (int64, SHAPE, int64, VECTOR), 0.9),
+        (fusion_full_kernels.row_of_gradient, (ADDRESSES, SHAPE, int64, PAIR, PAIR), 0.9),
+        (fusion_full_lanes.tile_of_system, (VECTOR, VECTOR, int64, int64, int64, VECTOR), 1.0),
+        (fusion_full_lanes.factorise, (int64, VECTOR), 1.0),
+        (fusion_full_lanes.fuse_group, (SHAPE, VECTOR, VECTOR, VECTOR, PAIR, VECTOR, VECTOR), 0.9),
+        (fusion_full_lanes.pull_group, (SHAPE, VECTOR, VECTOR, VECTOR, PAIR, VECTOR, PAIR), 0.9),
     ],
-    ids=["draw", "draw backward", "fusion", "fusion backward"],
+    ids=[
+        *("draw", "draw backward", "fusion", "fusion backward", "precision", "gradient"),
+        *("tile", "factor", "full fusion", "full fusion backward"),
+    ],
 )
 def test_most_arithmetic_is_on_vectors(kernel: Any, signature: tuple[Any, ...], share: float) -> None:
     code = compiled(kernel, signature)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ua3dtalk.avatar.fusion import fuse, fuse_with_precision
-from ua3dtalk.avatar.fusion_full import BLOCK, helmert
+from ua3dtalk.avatar.fusion_full import helmert
 
 # Measured worst difference to the textbook over all cases below: 3e-14 in values, 9e-14 in gradients.
 TOLERANCE = dict(rtol=1e-8, atol=1e-10)
@@ -99,20 +99,6 @@ def test_float32_path_agrees_per_element_over_odd_sizes() -> None:
         reference.sum().backward()
         for a, b in zip(rough, exact, strict=True):
             torch.testing.assert_close(a.grad.double(), b.grad, rtol=1e-4, atol=2e-5)
-
-
-def test_blocks_of_gaussians_join_without_a_seam() -> None:
-    n = BLOCK + 7
-    outputs = random_outputs(2, 3, d=4, n=n, seed=3)
-    z = fuse(outputs, "full")
-    z.square().sum().backward()
-    for part in (slice(0, 9), slice(BLOCK - 3, n)):
-        alone = [output.detach()[..., part].clone().requires_grad_() for output in outputs]
-        y = fuse(alone, "full")
-        torch.testing.assert_close(y, z[:, part])
-        y.square().sum().backward()
-        for a, b in zip(alone, outputs, strict=True):
-            torch.testing.assert_close(a.grad, b.grad[..., part])
 
 
 def test_extreme_log_variances_stay_finite() -> None:

@@ -53,7 +53,8 @@ def fuse_diagonal(
     return _FuseDiagonal.apply(*outputs)
 
 
-def _is_fast(output: Tensor) -> bool:
+def is_fast(output: Tensor) -> bool:
+    """Whether the numba kernels take it."""
     return output.device.type == "cpu" and output.dtype == torch.float32
 
 
@@ -85,7 +86,7 @@ class _FuseDiagonal(torch.autograd.Function):
 
 def _accumulate(output: Tensor, weighted: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and precision of a stream; adds its share to `weighted` and `total` in place."""
-    if _is_fast(output):
+    if is_fast(output):
         mean, precision = torch.empty_like(weighted), torch.empty_like(weighted)
         arrays = (x.detach().numpy() for x in (output, mean, precision, weighted, total))
         fusion_kernels.accumulate(*arrays)
@@ -103,7 +104,7 @@ def _backward(
     output: Tensor, mean: Tensor, precision: Tensor, fused: Tensor, shared: Tensor, to_total: Tensor
 ) -> Tensor:
     gradient = torch.empty_like(output)
-    if _is_fast(output):
+    if is_fast(output):
         arrays = (x.detach().contiguous().numpy() for x in (output, mean, precision, fused, shared, to_total, gradient))
         fusion_kernels.accumulate_backward(*arrays)
         return gradient

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ua3dtalk.avatar.fusion_diagonal import LOG_VARIANCE_BOUND, bounded_log_variance
-
-BLOCK = 1024
-"""Gaussians worked on at a time on a CPU."""
+from ua3dtalk.avatar import fusion_full_kernels
+from ua3dtalk.avatar.fusion_diagonal import LOG_VARIANCE_BOUND, bounded_log_variance, is_fast
+from ua3dtalk.avatar.fusion_full_lanes import rows_of
+from ua3dtalk.core.lanes import LANES
 
 
 def helmert(members: int, like: Tensor) -> Tensor:
@@ -33,6 +34,7 @@ def fuse_full(outputs: Sequence[Float[Tensor, "m two_d n"]]) -> Float[Tensor, "d
 
     No D×D matrix is formed: by the Woodbury identity it takes one S(M-1) × S(M-1) system per Gaussian whose eigenvalues
     are all ≥ 1, so that it needs no jitter (formulas in DESIGN §7). The backward pass reuses the factor.
+    The numba kernels do it on a CPU in float32; plain torch, the same numbers, for float64 and on accelerators.
 
     Args:
         outputs: Per present stream, D rows of means and D rows of raw log variances; at least two members each.
@@ -45,7 +47,13 @@ def fuse_full(outputs: Sequence[Float[Tensor, "m two_d n"]]) -> Float[Tensor, "d
     """
     if len(outputs[0]) < 2:
         raise ValueError("Full covariance needs at least 2 members per stream, got 1.")
-    return _FuseFull.apply(*outputs)
+    if not all(is_fast(output) for output in outputs) or outputs[0].shape[-1] == 0:
+        return _FuseFull.apply(*outputs)
+    missing = max(LANES - outputs[0].shape[-1], 0)  # the kernels work on whole vectors
+    if missing:
+        padded = [torch.nn.functional.pad(output, (0, missing)) for output in outputs]
+        return _FuseFullFast.apply(*padded)[:, :-missing]
+    return _FuseFullFast.apply(*outputs)
 
 
 def _points_first(x: Tensor) -> Tensor:
@@ -55,7 +63,7 @@ def _points_first(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Solved:
-    """What the backward pass needs of a block of Gaussians."""
+    """What the backward pass needs."""
 
     fused: Tensor
     mean: Tensor
@@ -67,33 +75,56 @@ class _Solved:
     alpha: Tensor
 
 
-class _FuseFull(torch.autograd.Function):
-    """Gaussians are worked on in blocks, whose matrices stay in the cache."""
+class _FuseFullFast(torch.autograd.Function):
+    """The kernels. Large arrays are numpy's, which asks for huge pages: a third of the backward pass otherwise."""
 
     @staticmethod
     def forward(ctx: Any, *outputs: Tensor) -> Tensor:
-        ctx.blocks = [_solve([output[..., block] for output in outputs]) for block in _blocks(outputs[0])]
-        ctx.save_for_backward(*outputs)
-        return torch.cat([solved.fused for solved in ctx.blocks], dim=1)
+        outputs = tuple(output.contiguous() for output in outputs)
+        members, two_d, n = outputs[0].shape
+        shape = (len(outputs), members, two_d // 2, n)
+        rows, padded = rows_of(shape), -(-n // LANES) * LANES
+        sizes = len(outputs) * (two_d // 2) * n, rows * (rows + 1) // 2 * padded, rows * padded
+        precision, lower, alpha = (np.empty(size, np.float32) for size in sizes)
+        fused = outputs[0].new_empty(two_d // 2, n)
+        fusion_full_kernels.forward(_addresses(outputs), shape, precision, lower, alpha, fused.numpy().reshape(-1))
+        ctx.kept = precision, lower, alpha
+        ctx.save_for_backward(fused, *outputs)
+        return fused
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, ...]:
-        outputs = ctx.saved_tensors
-        gradients = [torch.empty_like(output) for output in outputs]
-        for block, solved in zip(_blocks(outputs[0]), ctx.blocks, strict=True):
-            parts = [(output[..., block], found[..., block]) for output, found in zip(outputs, gradients, strict=True)]
-            _pull(grad_outputs[0][:, block], solved, parts)
-        return tuple(gradients)
+        fused, *outputs = ctx.saved_tensors
+        members, two_d, n = outputs[0].shape
+        latents = np.stack([fused.detach().numpy(), grad_outputs[0].detach().numpy()])
+        gradients = tuple(torch.from_numpy(np.empty(output.shape, np.float32)) for output in outputs)
+        shape = (len(outputs), members, two_d // 2, n)
+        addresses = _addresses(outputs), _addresses(gradients)
+        fusion_full_kernels.backward(*addresses, shape, ctx.kept, latents.reshape(-1))
+        return gradients
 
 
-def _blocks(output: Tensor) -> list[slice]:
-    n = output.shape[-1]
-    size = BLOCK if output.device.type == "cpu" else max(n, 1)
-    return [slice(start, min(start + size, n)) for start in range(0, max(n, 1), size)]
+def _addresses(tensors: Sequence[Tensor]) -> np.ndarray:
+    """Of contiguous float32 tensors, which the caller keeps alive."""
+    return np.array([tensor.data_ptr() for tensor in tensors], np.int64)
+
+
+class _FuseFull(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *outputs: Tensor) -> Tensor:
+        ctx.solved = _solve(outputs)
+        ctx.save_for_backward(*outputs)
+        return ctx.solved.fused.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, ...]:
+        gradients = tuple(torch.empty_like(output) for output in ctx.saved_tensors)
+        _pull(grad_outputs[0], ctx.solved, list(zip(ctx.saved_tensors, gradients, strict=True)))
+        return gradients
 
 
 def _solve(outputs: Sequence[Tensor]) -> _Solved:
-    """Forward, for some Gaussians (formulas in DESIGN §7)."""
+    """Forward (formulas in DESIGN §7)."""
     members, rows, n = outputs[0].shape
     streams, latent, rank = len(outputs), rows // 2, members - 1
     contrasts = helmert(members, outputs[0])
@@ -125,7 +156,7 @@ def _solve(outputs: Sequence[Tensor]) -> _Solved:
 
 
 def _pull(gradient: Tensor, solved: _Solved, parts: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """Backward, for some Gaussians: outputs of the streams, and the gradients to fill."""
+    """Backward: `parts` are outputs of the streams, and the gradients to fill."""
     n, streams, rank, latent = solved.factors.shape
     members, root = rank + 1, solved.precision.sqrt()
     contrasts = helmert(members, solved.fused)
