@@ -48,6 +48,8 @@ def test_a_setting_that_does_not_exist_is_named(name: str) -> None:
 def test_a_value_that_does_not_fit_is_named() -> None:
     with pytest.raises(UserError, match="members"):
         preset("quick", overrides={"face.members": 0})
+    with pytest.raises(UserError, match="thinning"):
+        preset("quick", overrides={"thinning": 0.0})
 
 
 def test_unknown_preset_lists_the_known() -> None:

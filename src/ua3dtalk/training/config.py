@@ -128,3 +128,7 @@ class TrainConfig:
     """Steps after which one more spherical-harmonic degree is used."""
     checkpoint_every: int = 500
     """Steps between resumable checkpoints."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.thinning <= 1:
+            raise ValueError(f"`thinning` must be above 0 and at most 1, got {self.thinning}.")

@@ -46,7 +46,7 @@ def refine_poses(run: TrainingRun, progress: Progress) -> None:
     refined = run.viewmats.copy()
     before, after = [], []
     refine = partial(_refine_frame, run, layer, static)
-    found = ordered_map(refine, frames.tolist())
+    found = ordered_map(refine, frames.tolist(), None if run.device.type == "cpu" else 1)
     for i, (pose, first, last) in zip(frames, track(progress, "refine poses", found, len(frames)), strict=True):
         refined[i] = pose
         before.append(first)
