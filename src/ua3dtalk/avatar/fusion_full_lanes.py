@@ -150,7 +150,7 @@ def tile_of_system(y, weights, latent, rows, columns, lower):
 def factorise(size, lower):
     """Cholesky factor in place, its diagonal inverted.
 
-    Pivots are ≥ 1, as K's eigenvalues are. What rounding leaves of them is kept from 1 and from a millionth of K's
+    Pivots are ≥ 1, as K's eigenvalues are. What rounding leaves of them is held at no less than 1 and 1e-5 of K's
     diagonal, beneath which it is noise.
     """
     for j in range(size):
@@ -162,7 +162,7 @@ def factorise(size, lower):
             for k in range(j):
                 rest = rest - load(lower, left + k * LANES) * load(lower, right + k * LANES)
             if i == j:
-                rest = np.float32(1) / sqrt(at_least(at_least(rest, start * np.float32(1e-6)), np.float32(1)))
+                rest = np.float32(1) / sqrt(at_least(at_least(rest, start * np.float32(1e-5)), np.float32(1)))
             else:
                 rest = rest * load(lower, right + j * LANES)
             store(lower, left + j * LANES, rest)
