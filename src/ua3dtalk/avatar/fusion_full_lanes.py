@@ -148,16 +148,21 @@ def tile_of_system(y, weights, latent, rows, columns, lower):
 @njit(cache=True, fastmath=_FAST, error_model="numpy")
 @no_type_check
 def factorise(size, lower):
-    """Cholesky factor in place, its diagonal inverted. Pivots are ≥ 1, as K's eigenvalues are, whatever is rounded."""
+    """Cholesky factor in place, its diagonal inverted.
+
+    Pivots are ≥ 1, as K's eigenvalues are. What rounding leaves of them is held at no less than 1 and 1e-5 of K's
+    diagonal, beneath which it is noise.
+    """
     for j in range(size):
         right = j * (j + 1) // 2 * LANES
         for i in range(j, size):
             left = i * (i + 1) // 2 * LANES
-            rest = load(lower, left + j * LANES)
+            start = load(lower, left + j * LANES)
+            rest = start
             for k in range(j):
                 rest = rest - load(lower, left + k * LANES) * load(lower, right + k * LANES)
             if i == j:
-                rest = np.float32(1) / sqrt(at_least(rest, np.float32(1)))
+                rest = np.float32(1) / sqrt(at_least(at_least(rest, start * np.float32(1e-5)), np.float32(1)))
             else:
                 rest = rest * load(lower, right + j * LANES)
             store(lower, left + j * LANES, rest)

@@ -112,16 +112,16 @@ def fill(_, value):
 
 
 def _clamp(comparison: str) -> Any:
-    """The bound (float32) in place of lanes that compare to it like this; NaN compares to nothing and stays."""
+    """The bound (float32 or lanes) in place of lanes that compare to it like this; NaN compares to nothing, stays."""
 
     @intrinsic
     @no_type_check
     def clamp(_, value, bound):
         def generate(context, builder, signature, values):
-            bounds = _splat(builder, values[1])
+            bounds = values[1] if signature.args[1] == lanes_type else _splat(builder, values[1])
             return builder.select(builder.fcmp_ordered(comparison, values[0], bounds), bounds, values[0])
 
-        return lanes_type(lanes_type, types.float32), generate
+        return lanes_type(lanes_type, lanes_type if bound == lanes_type else types.float32), generate
 
     return clamp
 
