@@ -29,7 +29,7 @@ from ua3dtalk.viewer.stage import View
 
 @pytest.fixture
 def session(avatar: Avatar, speech: Speech) -> Iterator[Session]:
-    session = Session(avatar, speech)
+    session = Session(avatar, speech, subject_sha256="5" * 64)
     yield session
     session.close()
 
@@ -160,3 +160,4 @@ def test_a_saved_video_is_the_speech(session: Session, encoder: PhoneEncoder, tm
     session.write_video(tmp_path / "talk.mp4", Silent())
     with av.open(str(tmp_path / "talk.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == session.player.num_frames == 10
+        assert "5" * 64 in container.metadata["comment"]  # whose likeness it is

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ua3dtalk.avatar.storage import load_avatar
+from ua3dtalk.avatar.storage import load_avatar, read_index
 from ua3dtalk.core.progress import log
 from ua3dtalk.priors.speech_choice import open_encoder
 from ua3dtalk.render.select import make_rasterizer
@@ -51,7 +51,8 @@ def open_viewer(
     encoder = open_encoder(speech_encoder or loaded.priors.model, loaded.priors.encoder)
     speech = silence(encoder) if audio is None else load_speech(audio, encoder)
     title = f"UA-3DTalk · {avatar.resolve().name}"
-    viewer = ViewerServer(Session(loaded, speech), encoder, host=host, port=port, folder=folder, title=title)
+    session = Session(loaded, speech, subject_sha256=read_index(avatar)["subject_sha256"])
+    viewer = ViewerServer(session, encoder, host=host, port=port, folder=folder, title=title)
     try:
         yield viewer
     finally:

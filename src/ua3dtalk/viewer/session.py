@@ -14,9 +14,10 @@ from jaxtyping import Float64, UInt8, UInt32
 from ua3dtalk.avatar.avatar import Avatar
 from ua3dtalk.core.progress import Progress
 from ua3dtalk.core.sequence import spread
+from ua3dtalk.media.c2pa_manifest import sign_video
 from ua3dtalk.synthesis.drive import FPS, Drive, make_drive
 from ua3dtalk.synthesis.options import AUTO, SynthesisOptions
-from ua3dtalk.synthesis.write import synthesize
+from ua3dtalk.synthesis.write import DIGITAL_SOURCE_TYPE, Known, synthesize
 from ua3dtalk.viewer.packing import pack
 from ua3dtalk.viewer.picture import draw
 from ua3dtalk.viewer.player import Player
@@ -52,10 +53,18 @@ class Session:
         avatar: Who is shown.
         speech: What is said at first.
         on_change: Called after every change of what is shown but the passing of time.
+        subject_sha256: Hash of the video that the avatar was learnt from; written into what is saved.
     """
 
-    def __init__(self, avatar: Avatar, speech: Speech, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        avatar: Avatar,
+        speech: Speech,
+        on_change: Callable[[], None] = lambda: None,
+        subject_sha256: str | None = None,
+    ) -> None:
         self.avatar = avatar
+        self._known = Known(subject_sha256=subject_sha256)
         viewmats = np.asarray(avatar.loop.viewmats)
         back_m = _BEHIND_M - float(avatar.layers["face"].gaussians.means.detach()[:, 2].min())
         self.stage = Stage(viewmats, avatar.K, (avatar.width, avatar.height), back_m)
@@ -168,10 +177,11 @@ class Session:
         return draw(self.avatar.rasterizer, layers, viewmat, view.intrinsics(width, height), behind)
 
     def write_video(self, out: Path, progress: Progress) -> None:
-        """The speech with its emotion as a video, as ``ua3dtalk synthesize`` writes it."""
+        """The speech with its emotion as a video, marked and signed, as ``ua3dtalk synthesize`` writes it."""
         speech, options = self._speech, self._options
         generator = np.random.default_rng(BLINK_SEED)
-        synthesize(self.avatar, speech.samples, speech.features, out, options, generator, progress)
+        synthesize(self.avatar, speech.samples, speech.features, out, options, generator, progress, self._known)
+        sign_video(out, DIGITAL_SOURCE_TYPE, self._known.subject_sha256)
 
     def close(self) -> None:
         """Remove what it wrote."""
