@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import waiting
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright
 
 from ua3dtalk.avatar.avatar import Avatar
 from ua3dtalk.priors.speech_features import PhoneEncoder
@@ -48,6 +49,10 @@ def page(viewer: ViewerServer) -> Iterator[Page]:
         page.set_default_timeout(PATIENCE_MS)
         page.goto(viewer.address)
         page.wait_for_selector(f"#{CLOCK_ID}", state="attached")
+        # Newer browsers let the page warn of drawing by software, in front of half the picture.
+        notice = page.locator('[class*="mantine-Notification-root"]', has_text="Software WebGL")
+        with suppress(TimeoutError):
+            notice.get_by_role("button").click(timeout=10_000)
         until(lambda: seen(page).std() > 10)
         yield page
         browser.close()

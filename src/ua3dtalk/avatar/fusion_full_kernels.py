@@ -140,6 +140,7 @@ def factors_of(addresses, shape, block, precision, buffers):
 @njit(cache=True)
 @no_type_check
 def forward_block(addresses, shape, block, precision, lower, alpha, fused):
+    """A block's latents into `fused` [D, N]; its factor and solutions into `lower` and `alpha`."""
     _, _, latent, n = shape
     rows, groups, (wide, tall, triangle, _) = _sizes(shape, block)
     factors, means = np.empty(_GROUPS * tall, np.float32), np.empty(_GROUPS * wide, np.float32)
@@ -157,6 +158,7 @@ def forward_block(addresses, shape, block, precision, lower, alpha, fused):
 @njit(cache=True)
 @no_type_check
 def backward_block(addresses, shape, block, kept, latents, pulled, weights):
+    """A block's rows r and w into `pulled`, its members' α and β into `weights`; `latents` are z and its gradient."""
     streams, members, latent, n = shape
     precision, lower, alpha = kept
     rows, groups, (wide, tall, triangle, _) = _sizes(shape, block)
