@@ -12,6 +12,8 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from ua3dtalk.core.lanes import exp_of_remainder
+
 _FAST = {"contract", "nsz"}
 _BLOCK = 1024  # keeps a block's rows of all members in the first-level cache
 
@@ -21,17 +23,7 @@ _BLOCK = 1024  # keeps a block's rows of all members in the first-level cache
 def _exp(x):
     """e^x for |x| ≤ 80 within 2 ulp: 2^k times a polynomial; written out because libm's is not vectorised."""
     k = np.floor(x * np.float32(1.4426950408889634) + np.float32(0.5))
-    r = x - k * np.float32(0.693359375)
-    r = r + k * np.float32(2.12194440e-4)
-    p = np.float32(1.0 / 5040.0)
-    p = p * r + np.float32(1.0 / 720.0)
-    p = p * r + np.float32(1.0 / 120.0)
-    p = p * r + np.float32(1.0 / 24.0)
-    p = p * r + np.float32(1.0 / 6.0)
-    p = p * r + np.float32(0.5)
-    p = p * r + np.float32(1.0)
-    p = p * r + np.float32(1.0)
-    return p * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return exp_of_remainder(x, k) * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
 @njit(inline="always", cache=True, error_model="numpy")

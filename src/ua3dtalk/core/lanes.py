@@ -162,11 +162,10 @@ def _power_of_two(_, exponent):
     return lanes_type(lanes_type), generate
 
 
-@njit(cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
+@njit(inline="always", cache=True, error_model="numpy")
 @no_type_check
-def exp(x):
-    """e^x for |x| ≤ 80 within 2 ulp: 2^k times a polynomial."""
-    k = floor(x * np.float32(1.4426950408889634) + np.float32(0.5))
+def exp_of_remainder(x, k):
+    """e^(x - k ln 2) for remainders within ± ln 2 / 2, of float32 numbers as of lanes."""
     r = x - k * np.float32(0.693359375)
     r = r + k * np.float32(2.12194440e-4)
     p = r * np.float32(1.0 / 5040.0) + np.float32(1.0 / 720.0)
@@ -175,5 +174,12 @@ def exp(x):
     p = p * r + np.float32(1.0 / 6.0)
     p = p * r + np.float32(0.5)
     p = p * r + np.float32(1.0)
-    p = p * r + np.float32(1.0)
-    return p * _power_of_two(k)
+    return p * r + np.float32(1.0)
+
+
+@njit(cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
+@no_type_check
+def exp(x):
+    """e^x for |x| ≤ 80 within 2 ulp: 2^k times a polynomial."""
+    k = floor(x * np.float32(1.4426950408889634) + np.float32(0.5))
+    return exp_of_remainder(x, k) * _power_of_two(k)
