@@ -10,7 +10,7 @@ import torch
 from tiny import SIZE, tiny_config, tiny_run, tiny_subject
 
 from ua3dtalk.avatar.avatar import Avatar, Companions
-from ua3dtalk.avatar.forecast import KNOTS, Forecast, LogLinear, SeenFrames
+from ua3dtalk.avatar.forecast import KNOTS, Forecast, LogLinear, SeenFrames, frame_features
 from ua3dtalk.avatar.pose_loop import PoseLoop
 from ua3dtalk.avatar.storage import load_forecast, save_forecast
 from ua3dtalk.core.progress import Silent
@@ -113,7 +113,8 @@ def test_intervals_cover_what_they_promise() -> None:
         strange, pixels = rng.standard_normal(4), rng.standard_normal((200, 5))
         scale = np.exp(-3 + 0.3 * strange[0]) * np.exp(0.4 * pixels[:, 0])
         errors = scale * rng.gamma(2.0, 0.5, 200)
-        frames.append(CalibrationFrame(strange, pixels, errors, np.array([errors.mean(), errors.mean()])))
+        mouth = np.arange(200) < 20
+        frames.append(CalibrationFrame(strange, pixels, errors, mouth, np.array([errors.mean(), errors.mean()])))
     seen = SeenFrames(np.eye(3), np.zeros(3), np.ones(6), np.zeros((1, 6)), np.zeros((1, 19)))
     forecast = fitted({"face": torch.zeros(3)}, seen, frames[:50])
     for coverage in (0.5, 0.8, 0.95):
@@ -121,7 +122,8 @@ def test_intervals_cover_what_they_promise() -> None:
         inside = []
         for frame in frames[50:]:
             expected = forecast.pixel(frame.pixels)[:, 0]
-            expected *= forecast.frame(frame.strangeness)[0] / expected.mean()
+            features = frame_features(frame.strangeness, frame.pixels, expected, frame.mouth)
+            expected *= forecast.frame(features)[0] / expected.mean()
             inside.append(((frame.errors >= low * expected) & (frame.errors <= high * expected)).mean())
         assert np.mean(inside) == pytest.approx(coverage, abs=0.03)  # measured: .012 at most
     assert forecast.ratios.shape == (KNOTS,) and isinstance(forecast.frame, LogLinear)

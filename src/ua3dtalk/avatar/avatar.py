@@ -43,6 +43,8 @@ class Drawing:
     """Coverage by the face layer."""
     coverage: Float[np.ndarray, "h w"]
     """Coverage by all layers: the inner mouth lies behind the face."""
+    mouth: Bool[np.ndarray, "h w"]
+    """Where the mouth's layer lies, seen or not."""
     deviation: Float[np.ndarray, "h w"] | None
     """As in ``AvatarFrame``."""
     streams: dict[str, dict[str, float]] | None
@@ -53,11 +55,6 @@ class Drawing:
     def inside(self) -> Bool[np.ndarray, "h w"]:
         """Pixels of the head."""
         return self.coverage > INSIDE
-
-    def epistemic(self) -> float:
-        """Mean epistemic variance over the head; 0 where it is not known."""
-        inside = self.inside()
-        return 0.0 if self.channels is None or not inside.any() else float(self.channels[inside, 1].mean())
 
 
 @dataclass(frozen=True)
@@ -161,8 +158,8 @@ class Avatar:
         deviation, forecast = drawing.deviation, None
         mean = None if deviation is None else float(deviation.sum() / max(float((deviation > 0).sum()), 1.0))
         if known is not None and drawing.channels is not None:
-            features = known.seen.strangeness(conditions, viewmat, drawing.epistemic())
-            forecast = known.of_frame(drawing.channels, drawing.inside(), drawing.image, features)
+            strange = known.seen.strangeness(conditions, viewmat)
+            forecast = known.of_frame(drawing.channels, drawing.inside(), drawing.mouth, drawing.image, strange)
         return AvatarFrame(pixels, deviation, mean, drawing.streams, forecast)
 
     @torch.no_grad()
@@ -191,7 +188,7 @@ class Avatar:
         motions = self.move(conditions, want_maps, motion) if motions is None else motions
         camera = self.camera(viewmat)
         image = torch.from_numpy(behind).to(self.device)
-        alpha = coverage = image.new_zeros(image.shape[:2])
+        alpha = coverage = mouth = image.new_zeros(image.shape[:2])
         channels, deviation, streams = None, None, None
         for name, moved in motions.items():
             out = self._draw(name, moved, camera, None if baseline is None else baseline[name])
@@ -200,6 +197,7 @@ class Avatar:
                 drawn = out.extras[..., -CHANNELS:]
                 channels = drawn if channels is None else over(drawn, out.alpha, channels)
             alpha, coverage = out.alpha, out.alpha + (1 - out.alpha) * coverage
+            mouth = out.alpha if name == "mouth" else mouth
             if moved is not None and moved.maps is not None:
                 deviation = out.extras[..., 0].cpu().numpy()
                 streams = moved.maps.stream_means()
@@ -207,6 +205,7 @@ class Avatar:
             image.cpu().numpy(),
             alpha.cpu().numpy(),
             coverage.cpu().numpy(),
+            (mouth > INSIDE).cpu().numpy(),
             deviation,
             streams,
             None if channels is None else channels.cpu().numpy(),

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from ua3dtalk.avatar.avatar import Avatar, Companions
 from ua3dtalk.avatar.branch import BranchConfig
-from ua3dtalk.avatar.forecast import Forecast
+from ua3dtalk.avatar.forecast import FRAME_FEATURES, Forecast
 from ua3dtalk.avatar.layer import AvatarLayer
 from ua3dtalk.avatar.motion_modes import MotionModes
 from ua3dtalk.avatar.pose_loop import calmest_stretch, load_loop, save_loop
@@ -21,6 +21,7 @@ from ua3dtalk.core.checkpoint import SCHEMA_VERSION, load_into, load_tensors, sa
 from ua3dtalk.core.config import from_plain, to_plain
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import read_json, write_json
+from ua3dtalk.core.progress import log
 from ua3dtalk.priors.pipeline import Priors, subject_features
 from ua3dtalk.render.rasterizer import Rasterizer
 from ua3dtalk.subject.parts import joints_of
@@ -151,13 +152,22 @@ def _modes_file(folder: Path, name: str) -> Path:
 
 def save_forecast(folder: Path, forecast: Forecast) -> None:
     """Write an avatar's forecast beside it."""
-    save_tensors(folder / FORECAST_FILE, forecast.tensors(), kind=FORECAST_KIND, header={})
+    header = {"features": list(FRAME_FEATURES)}
+    save_tensors(folder / FORECAST_FILE, forecast.tensors(), kind=FORECAST_KIND, header=header)
 
 
 def load_forecast(folder: Path) -> Forecast | None:
-    """An avatar's forecast; None where it has none (written by an older version)."""
+    """An avatar's forecast; None where it has none that this version understands."""
     path = folder / FORECAST_FILE
-    return Forecast.from_tensors(load_tensors(path, kind=FORECAST_KIND)[0]) if path.exists() else None
+    if not path.exists():
+        return None
+    tensors, header = load_tensors(path, kind=FORECAST_KIND)
+    if header.get("features") != list(FRAME_FEATURES):
+        log.warning(
+            "%s was written by an older version and is left out: train again to know what errors to expect.", path
+        )
+        return None
+    return Forecast.from_tensors(tensors)
 
 
 def load_layer(path: Path) -> AvatarLayer:

@@ -1,7 +1,7 @@
 """Fitting an avatar's error forecast (``avatar/forecast.py``) on frames of its subject.
 
 Frames are those of training, driven by speech that the priors did not learn from (out of fold): their pictures have
-been seen, the motion of their lips has not. Half of them give every Gaussian its baseline, the other half fits the
+been seen, the motion of their lips has not. A third of them give every Gaussian its baseline, the others fit the
 models. On the held-out frames of `lieu` the mean error is .92 of that of these frames, so the scale carries over.
 """
 
@@ -18,12 +18,12 @@ from torch import Tensor
 
 from ua3dtalk.avatar.avatar import Avatar, Drawing
 from ua3dtalk.avatar.conditions import Conditions, ConditionTrack
-from ua3dtalk.avatar.forecast import KNOTS, Forecast, LogLinear, SeenFrames, pixel_features
+from ua3dtalk.avatar.forecast import KNOTS, Forecast, LogLinear, SeenFrames, frame_features, pixel_features
 from ua3dtalk.core.progress import Progress, track
 from ua3dtalk.core.sequence import spread
 
-FRAMES = 240
-PIXELS_PER_FRAME = 300
+FRAMES = 360
+PIXELS_PER_FRAME = 4000
 PRIOR_WEIGHT = 5.0
 """Pixels of mean error that every Gaussian's baseline starts with."""
 SEEN_AT_MOST = 2000
@@ -56,11 +56,13 @@ class CalibrationFrame:
     """What one frame says."""
 
     strangeness: Float64[np.ndarray, " 4"]
-    """Its FRAME_FEATURES."""
+    """Its STRANGE."""
     pixels: Float64[np.ndarray, "p 5"]
     """Features of some pixels."""
     errors: Float64[np.ndarray, " p"]
     """Their absolute errors, 0..1."""
+    mouth: Bool[np.ndarray, " p"]
+    """Which of them lie where the mouth's layer is."""
     means: Float64[np.ndarray, " 2"]
     """Mean absolute errors of TARGETS."""
 
@@ -88,14 +90,14 @@ def fit_forecast(
     chosen = np.asarray(frames)[spread(len(frames), FRAMES)]
     known = np.asarray(frames)[spread(len(frames), SEEN_AT_MOST)]
     seen = SeenFrames.of(viewmats[known], conditions.lower.numpy()[known], conditions.upper.numpy()[known])
-    baseline = baselines(avatar, conditions, viewmats, chosen[0::2].tolist(), truth, progress)
+    baseline = baselines(avatar, conditions, viewmats, chosen[0::3].tolist(), truth, progress)
     samples = []
-    for i in track(progress, "forecast: how far off frames are", chosen[1::2].tolist()):
+    for i in track(progress, "forecast: how far off frames are", np.delete(chosen, np.s_[0::3]).tolist()):
         one = conditions.frame(i)
         drawing = avatar.draw(one, viewmats[i], truth.behind(i), baseline=baseline)
         near = np.flatnonzero(np.abs(known - i) <= APART)
         but = slice(int(near[0]), int(near[-1]) + 1) if len(near) < len(known) else slice(0)
-        strangeness = seen.strangeness(one, viewmats[i], drawing.epistemic(), but)
+        strangeness = seen.strangeness(one, viewmats[i], but)
         error = np.abs(drawing.image - truth.real(i)).mean(-1)
         samples.append(_sample(drawing, strangeness, error, truth.mouth(i), generator))
     return fitted(baseline, seen, [sample for sample in samples if sample is not None])
@@ -150,24 +152,27 @@ def _sample(
     some = generator.choice(len(errors), min(PIXELS_PER_FRAME, len(errors)), replace=False)
     around = inside & mouth if (inside & mouth).any() else inside
     means = np.array([errors.mean(), error[around].mean()], np.float64)
-    return CalibrationFrame(strangeness, features[some], errors[some].astype(np.float64), means)
+    return CalibrationFrame(
+        strangeness, features[some], errors[some].astype(np.float64), drawing.mouth[inside][some], means
+    )
 
 
 def fitted(baseline: dict[str, Float[Tensor, " _"]], seen: SeenFrames, frames: Sequence[CalibrationFrame]) -> Forecast:
     """Both models and their distributions. What frames are expected to be is asked of models fitted without them."""
-    features = np.stack([frame.strangeness for frame in frames])
-    means = np.stack([frame.means for frame in frames])
+    means, strange = np.stack([frame.means for frame in frames]), np.stack([frame.strangeness for frame in frames])
     pixel = log_linear(
         np.concatenate([frame.pixels for frame in frames]), np.concatenate([frame.errors for frame in frames])[:, None]
+    )
+    values = [pixel(frame.pixels)[:, 0] for frame in frames]
+    features = np.stack(
+        [frame_features(f.strangeness, f.pixels, v, f.mouth) for f, v in zip(frames, values, strict=True)]
     )
     expected = np.empty_like(means)
     for part in np.array_split(np.arange(len(frames)), FOLDS):
         others = np.setdiff1d(np.arange(len(frames)), part)
         expected[part] = log_linear(features[others], means[others])(features[part])
-    ratios = []
-    for frame, head in zip(frames, expected[:, 0], strict=True):
-        values = pixel(frame.pixels)[:, 0]
-        ratios.append(frame.errors / (values * (head / values.mean())))
+    heads = zip(frames, values, expected[:, 0], strict=True)
+    ratios = [frame.errors / (value * (head / value.mean())) for frame, value, head in heads]
     share = np.linspace(0, 1, KNOTS)
     quantiles = lambda values: np.quantile(values, share, axis=0).T  # noqa: E731
     return Forecast(
@@ -178,7 +183,7 @@ def fitted(baseline: dict[str, Float[Tensor, " _"]], seen: SeenFrames, frames: S
         ratios=quantiles(np.concatenate(ratios)),
         frame_ratios=quantiles(means / expected),
         levels=quantiles(expected),
-        features=quantiles(features),
+        strange=quantiles(strange),
     )
 
 
