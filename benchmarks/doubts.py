@@ -55,7 +55,7 @@ def main() -> None:
     torch.set_num_threads(1)
     device = torch.device("cpu")
     avatar, subject = load_avatar(args.avatar, make_rasterizer(device), device, exact=True), Subject.open(args.subject)
-    known = Familiarity.load(args.avatar)
+    known = Familiarity.load(args.avatar, avatar.priors.content)
     track = protocol_rows(subject, args.avatar / "priors.safetensors")["driven"][0]
     others = {path.name: spoken(avatar, read_speech(path)[: round(args.seconds * 16000)]) for path in args.speech}
     first = next(iter(others.values()))[0].conditions

@@ -95,6 +95,18 @@ def test_forward_backward_against_enumeration() -> None:
     np.testing.assert_allclose(_forward_backward(log_likelihood, stay), posterior, atol=1e-12)
 
 
+def test_phones_come_back_from_windows() -> None:
+    rng = np.random.default_rng(0)
+    slow = np.exp(3 * np.stack([np.convolve(rng.normal(size=419), np.hanning(20) / 3, "valid") for _ in range(42)], 1))
+    phones = (slow / slow.sum(axis=1, keepdims=True)).astype(np.float32)
+    features = SpeechFeatures(phones, np.zeros((400, 80), np.float32), np.zeros((400, 9), np.float32), "test")
+    again = SpeechFeatures.from_windows(features.windows(100), "test")
+    assert again.num_audio_frames == 400 and again.rate_hz == 100
+    apart = [float(np.abs(again.phones[8:392] - phones[8 - k : 392 - k]).mean()) for k in (-1, 0, 1)]
+    assert apart[1] < 0.4 * min(apart[0], apart[2]), "smoothed, and neither early nor late"
+    np.testing.assert_allclose(again.phones.sum(axis=1), 1, atol=1e-5)
+
+
 def test_windows_are_centred_and_saved_exactly(tmp_path: Path) -> None:
     phones = np.zeros((401, 42), np.float32)
     phones[:, 0] = 1

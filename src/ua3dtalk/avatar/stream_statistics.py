@@ -10,17 +10,21 @@ from jaxtyping import Float64
 from scipy.ndimage import uniform_filter1d
 
 from ua3dtalk.avatar.conditions import STREAMS, ConditionTrack
+from ua3dtalk.avatar.lip_readings import HEARD, SAID, SHOWN, LipReader, hear
+from ua3dtalk.priors.content import ContentPrior
 
 Statistic = tuple[str, str]
 """Stream and kind: ``far``, ``jump``, ``mass`` (sum of phone posteriors: about one, whatever is said), the name of a
 witness, or VOICE."""
 VOICE: Statistic = ("emotion", "voice")
 """How far the emotion lies off what the subject's own voice spans: so it does for every other speaker."""
-LOWER = "lower"
-WITNESSES = {"audio": ("content", LOWER), "content": ("audio", LOWER), "style": ("audio", "content")}
-"""Who foretells a stream. It disagrees only where it disagrees with both, so that a false witness harms nobody."""
-_MASS = "mass"
-_DIRECTIONS = {"audio": 32, "content": 24, "style": 24, "emotion": 12, LOWER: 13}
+LOWER = SHOWN
+_MASS, _HEARD = "mass", "heard"
+WITNESSES = {"audio": ("content", LOWER), "content": (_HEARD, LOWER), "style": ("audio", "content")}
+"""Who foretells a stream. What two of them both contradict is strange, so that a false witness harms nobody."""
+ODD = "odd"
+"""Kind of the statistic that says how far sound or content is the odd one out (``lip_readings.py``)."""
+_DIRECTIONS = {"audio": 32, "content": 24, "style": 24, "emotion": 12, LOWER: 13, _HEARD: 24}
 _OFFSETS = (-4, -2, 0, 2, 4)
 """Frames of a witness that are looked at."""
 _SMOOTH = 21
@@ -29,12 +33,16 @@ _RIDGE = 30.0
 _FLOOR = 1e-3
 
 
-def stream_values(track: ConditionTrack) -> dict[str, Float64[np.ndarray, "t _"]]:
-    """Streams that are there in the whole track and the expression, as rows; four steps of the sound, and its mass."""
+def stream_values(track: ConditionTrack, prior: ContentPrior) -> dict[str, Float64[np.ndarray, "t _"]]:
+    """Streams that are there in the whole track and the expression, as rows.
+
+    Of the sound: four steps, its mass, and the content that the prior hears in it.
+    """
     there = track.present.cpu().bool().all(0).tolist()
     found = {name: getattr(track, name) for name, p in zip(STREAMS, there, strict=True) if p}
     rows = {name: v.cpu().numpy().astype(np.float64) for name, v in (found | {LOWER: track.lower}).items()}
     if "audio" in rows:
+        rows[_HEARD] = hear(track.audio.cpu().numpy(), prior).astype(np.float64)
         t, phones, steps = rows["audio"].shape
         rows[_MASS] = np.square(rows["audio"]).sum(1).mean(1, keepdims=True)
         rows["audio"] = rows["audio"].reshape(t, phones, 4, steps // 4).mean(-1).reshape(t, -1)
@@ -109,15 +117,19 @@ class StreamModel:
     bases: Mapping[str, Basis]
     foretold: Mapping[Statistic, Foretelling]
     """By stream and witness."""
+    lips: LipReader
+    """Compares what sound, content and mouth say."""
 
     @classmethod
     def fit(cls, values: Mapping[str, np.ndarray], frames: np.ndarray) -> StreamModel:
         """Learn from some frames of what ``stream_values`` gave."""
-        bases = {name: Basis.of(rows[frames], _DIRECTIONS[name]) for name, rows in values.items() if name != _MASS}
+        bases = {
+            name: Basis.of(rows[frames], _DIRECTIONS[name]) for name, rows in values.items() if name in _DIRECTIONS
+        }
         white = {name: basis.whitened(values[name]) for name, basis in bases.items()}
         pairs = [(s, w) for s, both in WITNESSES.items() for w in both if s in white and w in white]
         foretold = {(s, w): Foretelling.fit(white[w], white[s], frames) for s, w in pairs}
-        return cls(bases, foretold)
+        return cls(bases, foretold, LipReader.fit(_lip_rows(values), frames))
 
     def foretell(self, values: Mapping[str, np.ndarray], stream: str) -> Float64[np.ndarray, "t _"] | None:
         """What a stream's witnesses say that it should be (their mean), as rows of ``stream_values``; None without."""
@@ -132,7 +144,7 @@ class StreamModel:
         return basis.mean + np.mean(told, axis=0) * basis.scale @ basis.directions
 
     def statistics(self, values: Mapping[str, np.ndarray]) -> dict[Statistic, Float64[np.ndarray, " t"]]:
-        """Logarithms, smoothed over a second; what needs a stream that is missing is left out."""
+        """Logarithms, smoothed over a second, and disagreements; what needs a stream that is missing is left out."""
         there = [name for name in self.bases if name in values]
         white = {name: self.bases[name].whitened(values[name]) for name in there}
         found: dict[Statistic, np.ndarray] = {}
@@ -144,9 +156,16 @@ class StreamModel:
         if "emotion" in there:
             found[VOICE] = self.bases["emotion"].off(values["emotion"])
         for (stream, witness), foretelling in self.foretold.items():
-            if stream in white and witness in white:
+            if stream == "style" and witness in white and stream in white:  # the others are compared as lips
                 found[stream, witness] = foretelling.surprise(white[witness], white[stream])
-        return {key: uniform_filter1d(np.log(v + _FLOOR), _SMOOTH, mode="nearest") for key, v in found.items()}
+        smooth = {key: uniform_filter1d(np.log(v + _FLOOR), _SMOOTH, mode="nearest") for key, v in found.items()}
+        return smooth | {(name, ODD): apart for name, apart in self.lips.odd_ones(_lip_rows(values)).items()}
+
+
+def _lip_rows(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the lip reader compares, as far as it is there."""
+    rows = {HEARD: _HEARD, SAID: "content", SHOWN: LOWER}
+    return {name: values[row] for name, row in rows.items() if row in values}
 
 
 def _around(rows: np.ndarray) -> np.ndarray:

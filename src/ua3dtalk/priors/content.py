@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from ua3dtalk.core.checkpoint import load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
-from ua3dtalk.priors.context import apply_to_context, context_size
+from ua3dtalk.priors.context import apply_to_context, context_size, phone_rows
 from ua3dtalk.priors.lip_targets import OPENING_COLUMN, WIDTH_COLUMN
 from ua3dtalk.priors.phone_posteriors import silence_columns
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -48,6 +48,12 @@ class ContentPrior:
         """Lip targets of an average speaker at the given times."""
         self._check(speech)
         return apply_to_context(speech, times_s, self.weights, self.projection)
+
+    def by_phones(self) -> ContentPrior:
+        """The same prior for phones alone: hidden states of its encoder, if it uses them, are taken at their mean."""
+        if self.projection is None:
+            return self
+        return replace(self, weights=self.weights[phone_rows(self.projection)], projection=None)
 
     def features(
         self, speech: SpeechFeatures, voiced: Float32[np.ndarray, " t"], fps: float = 25.0

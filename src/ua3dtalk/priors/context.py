@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 from ua3dtalk.priors.phone_posteriors import silence_columns
 from ua3dtalk.subject.speech_data import NUM_PHONES, SpeechFeatures, sample_at, smooth_20ms
@@ -30,6 +30,13 @@ BLOCK = 1000
 def context_size(projection: Float32[np.ndarray, "h1 p"] | None = None) -> int:
     """C: with a projection of hidden states, these stand beside the phones."""
     return CONTEXT_SIZE + (0 if projection is None else STEPS * projection.shape[1])
+
+
+def phone_rows(projection: Float32[np.ndarray, "h1 p"]) -> Int[np.ndarray, " c"]:
+    """Which columns of a context with projected hidden states are those of a context without: C = CONTEXT_SIZE."""
+    steps = np.arange(STEPS * (NUM_PHONES + projection.shape[1])).reshape(STEPS, -1)
+    others = np.arange(CONTEXT_SIZE - STEPS * NUM_PHONES) + steps.size
+    return np.concatenate([steps[:, :NUM_PHONES].ravel(), others])
 
 
 def fit_projection(recordings: Sequence[SpeechFeatures]) -> Float32[np.ndarray, "h1 p"] | None:

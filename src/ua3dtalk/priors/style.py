@@ -18,6 +18,8 @@ NUM_FEATURES = 64
 NUM_TARGETS = NUM_LOWER + len(UPPER_NAMES)
 FRAMES_PER_PICTURE = 4
 CHUNK, OVERLAP = 500, 50
+SMALL = 1e-3
+"""Share of the largest variance below which a direction of the features counts as empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,11 +180,32 @@ def out_of_fold_style(
 ) -> Float32[np.ndarray, "h 64"]:
     """Features of a held-out block from the fold's own network, turned into the final network's coordinates.
 
-    Hidden units of two trainings have nothing to do with each other; a ridge between them, fitted on frames outside
-    the block, makes them comparable.
+    Hidden units of two trainings have nothing to do with each other. Both are whitened on the frames outside the block,
+    and the rotation between them that fits best (Procrustes) makes them comparable and as large as the final network's:
+    a regression would shrink them, and new speech would then look three times as strange as anything in training.
     """
     fit, held = np.asarray(fold.fit), np.asarray(fold.held)
-    a, b = of_fold[fit], final[fit]
-    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
-    turn = np.linalg.solve((a - mean_a).T @ (a - mean_a) + 0.01 * len(fit) * np.eye(64), (a - mean_a).T @ (b - mean_b))
-    return ((of_fold[held] - mean_a) @ turn + mean_b).astype(np.float32)
+    theirs, ours = _Whitening.of(of_fold[fit]), _Whitening.of(final[fit])
+    left, _, right = np.linalg.svd(theirs.whiten(of_fold[fit]).T @ ours.whiten(final[fit]))
+    return ours.colour(theirs.whiten(of_fold[held]) @ left @ right).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Whitening:
+    """Rows of unit covariance, and back; directions that hardly vary are not blown up."""
+
+    mean: np.ndarray
+    directions: np.ndarray
+    deviations: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> _Whitening:
+        away = (rows - rows.mean(axis=0)).astype(np.float64)
+        variances, directions = np.linalg.eigh(away.T @ away / len(rows))
+        return cls(rows.mean(axis=0), directions, np.sqrt(np.maximum(variances, SMALL * variances[-1]) + 1e-12))
+
+    def whiten(self, rows: np.ndarray) -> np.ndarray:
+        return (rows - self.mean) @ self.directions / self.deviations
+
+    def colour(self, rows: np.ndarray) -> np.ndarray:
+        return (rows * self.deviations) @ self.directions.T + self.mean

@@ -62,7 +62,8 @@ def synthesize_video(
     speech = encoder.encode(samples, report)
     facts = {"avatar": str(avatar), "audio": str(audio), "backend": loaded.rasterizer.name}
     whom = read_index(avatar)["subject_sha256"]
-    known = Known(familiarity=Familiarity.find(avatar), subject_sha256=whom, facts=facts)
+    familiarity = Familiarity.find(avatar, loaded.priors.content)
+    known = Known(familiarity=familiarity, subject_sha256=whom, facts=facts)
     generator = np.random.default_rng(BLINK_SEED)
     result = synthesize(loaded, samples, speech, out, options, generator, report, known)
     written = [path for path in (out, options.confidence) if path is not None and options.marked]

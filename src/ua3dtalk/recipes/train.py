@@ -123,7 +123,7 @@ def _add_companions(out: Path, subject: Subject, run: TrainingRun, progress: Pro
     frames, truth = run.train_frames.tolist(), SubjectTruth(subject)
     save_forecast(out, fit_forecast(avatar, predicted, run.viewmats, frames, truth, generator, progress))
     if len(frames) >= FEWEST:
-        Familiarity.fit(predicted, run.train_frames).save(out)
+        Familiarity.fit(predicted, run.train_frames, avatar.priors.content).save(out)
 
 
 def require_trainable(subject: Subject) -> None:

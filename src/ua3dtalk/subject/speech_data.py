@@ -125,6 +125,25 @@ class SpeechFeatures:
             out[low : low + _BLOCK] = sampled.reshape(-1, WINDOW_STEPS, NUM_PHONES).transpose(0, 2, 1)
         return out
 
+    @staticmethod
+    def from_windows(windows: Float32[np.ndarray, "t 42 16"], encoder: str) -> SpeechFeatures:
+        """The phones that were cut into windows, as far as these still tell; no loudness, no voice.
+
+        Args:
+            windows: As ``windows`` gives them at 25 frames per second: two steps from one to the next.
+            encoder: What they were made with.
+        """
+        middle = WINDOW_STEPS // 2
+        phones = np.square(windows[:, :, middle - 1 : middle + 1]).transpose(0, 2, 1).reshape(-1, NUM_PHONES)
+        phones = phones / np.maximum(phones.sum(axis=1, keepdims=True), 1e-9)
+        rate_hz = 2 / STEP_S
+        index = np.arange(len(phones) * 2) / 2 + 0.5  # the first step lies half a step before the first frame
+        shape = len(index), NUM_MEL
+        return SpeechFeatures(
+            sample_at(phones.astype(np.float32), index), np.zeros(shape, np.float32),
+            np.zeros((len(index), NUM_VOICE), np.float32), encoder, rate_hz,
+        )  # fmt: skip
+
     def shifted(self, shift_s: float) -> SpeechFeatures:
         """The same features where frame ``a`` holds what was heard at ``a / rate_hz + shift_s`` (edges repeated).
 
