@@ -189,6 +189,6 @@ def test_an_avatar_with_hostile_tensors_is_not_loaded(bomb: bytes, small_avatar:
         (avatar / name).write_bytes(bomb)
         with pytest.raises(UserError, match=f"{Path(name).name} cannot be read as safetensors"):
             load_poses(avatar)
-            Familiarity.find(avatar)
+            Familiarity.find(avatar, ContentPrior.load())
             load_avatar(avatar, make_rasterizer(cpu), cpu)
         (avatar / name).write_bytes(whole)

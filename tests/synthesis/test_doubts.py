@@ -11,6 +11,7 @@ import torch
 
 from ua3dtalk.avatar.familiarity import Familiarity
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.priors.content import ContentPrior
 from ua3dtalk.priors.speech_features import log_mel
 from ua3dtalk.synthesis.doubts import NOISY_DB, calmer, clarity_db, find_doubts
 from ua3dtalk.synthesis.drive import Drive, make_drive
@@ -30,7 +31,7 @@ def drive(fakes: Any) -> Drive:
 
 @pytest.fixture(scope="module")
 def usual(drive: Drive) -> Familiarity:
-    return Familiarity.fit(drive.conditions, np.arange(500))
+    return Familiarity.fit(drive.conditions, np.arange(500), ContentPrior.load())
 
 
 @pytest.mark.parametrize(("noise_db", "low", "high"), [(60, 40, 80), (20, 15, 27), (0, 0, 10)])

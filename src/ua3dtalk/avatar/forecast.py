@@ -151,8 +151,8 @@ class Forecast:
         mouth: Bool[np.ndarray, "h w"],
         image: Float[np.ndarray, "h w 3"],
         strangeness: Float[np.ndarray, " 4"],
-    ) -> FrameForecast | None:
-        """The forecast of a drawn frame; None where the head is not in it.
+    ) -> FrameForecast:
+        """The forecast of a drawn frame; of one without a head: no error, and no confidence.
 
         Args:
             channels: Splatted ``extras`` of all layers.
@@ -161,14 +161,14 @@ class Forecast:
             image: The picture, 0..1.
             strangeness: STRANGE.
         """
+        shares = {n: _share(k, float(v)) for n, k, v in zip(STRANGE, self.strange, strangeness, strict=True)}
+        error = np.zeros(inside.shape, np.float32)
         if not inside.any():
-            return None
+            return FrameForecast(error, 0.0, 0.0, 0.0, shares, (0.0, 0.0))
         pixels = pixel_features(channels, image, inside)
         expected = self.pixel(pixels)[:, 0]
         head, around = (float(v) for v in self.frame(frame_features(strangeness, pixels, expected, mouth[inside])))
-        error = np.zeros(inside.shape, np.float32)
         error[inside] = expected * (head / max(float(expected.mean()), 1e-9))
-        shares = {n: _share(k, float(v)) for n, k, v in zip(STRANGE, self.strange, strangeness, strict=True)}
         sure = 1 - _share(self.levels[0], head)
         return FrameForecast(error, head, around, sure, shares, self.interval(head, 0.8, TARGETS[0]))
 

@@ -11,12 +11,11 @@ import torch
 from ua3dtalk.avatar.familiarity import Familiarity
 from ua3dtalk.avatar.storage import load_avatar, read_index
 from ua3dtalk.core.progress import Progress, Silent
-from ua3dtalk.media.c2pa_manifest import sign_video
 from ua3dtalk.priors.speech_choice import open_encoder
 from ua3dtalk.render.select import make_rasterizer
 from ua3dtalk.synthesis.drive import frames_of, read_speech, requested_emotion
 from ua3dtalk.synthesis.options import SynthesisOptions
-from ua3dtalk.synthesis.write import DIGITAL_SOURCE_TYPE, Known, synthesize
+from ua3dtalk.synthesis.write import Known, synthesize
 
 BLINK_SEED = 0
 
@@ -66,8 +65,6 @@ def synthesize_video(
     known = Known(familiarity=familiarity, subject_sha256=whom, facts=facts)
     generator = np.random.default_rng(BLINK_SEED)
     result = synthesize(loaded, samples, speech, out, options, generator, report, known)
-    written = [path for path in (out, options.confidence) if path is not None and options.marked]
-    signed = [sign_video(path, DIGITAL_SOURCE_TYPE, whom) for path in written]
     return {
         "out": str(out),
         "frames": result.frames,
@@ -76,5 +73,5 @@ def synthesize_video(
         **({} if result.expected_error is None else {"expected_error": round(result.expected_error, 4)}),
         "backend": loaded.rasterizer.name,
         "marked": options.marked,
-        "signed": bool(signed) and all(signed),
+        "signed": result.signed,
     }

@@ -17,6 +17,7 @@ from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.files import write_json
 from ua3dtalk.core.progress import Progress, Silent, log
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
+from ua3dtalk.media.c2pa_manifest import sign_video
 from ua3dtalk.media.marks import UNMARKED, mark_text
 from ua3dtalk.media.video import VideoWriter
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -46,6 +47,8 @@ class SynthesisResult:
     """Length of the speech, seconds."""
     expected_error: float | None
     """Mean over head and frames, 0..1; None unless a heat video or a report was asked for, and the avatar knows it."""
+    signed: bool
+    """Whether all that was written carries a C2PA signature: where videos are marked, and ``c2pa-python`` is there."""
 
 
 def video_tags(subject_sha256: str | None = None, kind: str = "talking avatar") -> dict[str, str]:
@@ -80,7 +83,7 @@ def synthesize(
     progress: Progress | None = None,
     known: Known = Known(),
 ) -> SynthesisResult:
-    """Let an avatar speak.
+    """Let an avatar speak; what is written says that a machine made it, and is signed, unless that is not wanted.
 
     Args:
         avatar: Who speaks.
@@ -105,8 +108,8 @@ def synthesize(
     forecasts: list[FrameForecast | None] = []
     if not options.marked:
         log.warning("%s", UNMARKED.format(out))
+    size, whom = (avatar.width, avatar.height), known.subject_sha256
     with ExitStack() as stack:
-        size, whom = (avatar.width, avatar.height), known.subject_sha256
         tags = video_tags(whom) if options.marked else {}
         video = stack.enter_context(VideoWriter(out, FPS, size, samples, SAMPLE_RATE_HZ, tags))
         heat: VideoWriter | None = None
@@ -125,6 +128,8 @@ def synthesize(
                 )
             forecasts.append(None if frame.forecast is None else replace(frame.forecast, error=_NO_PICTURE))
             task.advance()
+    written = [path for path in (out, options.confidence) if path is not None and options.marked]
+    signed = [sign_video(path, DIGITAL_SOURCE_TYPE, whom) for path in written]
     audio_s = len(samples) / SAMPLE_RATE_HZ
     if options.report is not None and doubts is not None:
         write_json(options.report, run_report(drive, doubts, forecasts, options, audio_s, known.facts))
@@ -134,6 +139,7 @@ def synthesize(
         video_s=len(drive) / FPS,
         audio_s=audio_s,
         expected_error=float(np.mean(errors)) if errors else None,
+        signed=bool(signed) and all(signed),
     )
 
 

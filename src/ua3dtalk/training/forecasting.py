@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from ua3dtalk.avatar.avatar import Avatar, Drawing
-from ua3dtalk.avatar.conditions import Conditions, ConditionTrack
+from ua3dtalk.avatar.branch import Motion
+from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.avatar.forecast import KNOTS, Forecast, LogLinear, SeenFrames, frame_features, pixel_features
 from ua3dtalk.core.progress import Progress, track
 from ua3dtalk.core.sequence import spread
@@ -118,22 +119,24 @@ def baselines(
     sums = {name: torch.zeros(2, len(layer.gaussians)) for name, layer in avatar.layers.items()}
     for i in track(progress, "forecast: how far off Gaussians are", frames):
         one = conditions.frame(i)
-        drawing = avatar.draw(one, viewmats[i], truth.behind(i))
+        motions = avatar.move(one)
+        drawing = avatar.draw(one, viewmats[i], truth.behind(i), motions=motions)
         error = torch.from_numpy(np.abs(drawing.image - truth.real(i)).mean(-1)).to(avatar.device)
         for name, total in sums.items():
-            total += _weighed(avatar, name, one, viewmats[i], error, drawing.alpha)
+            total += _weighed(avatar, name, motions[name], viewmats[i], error, drawing.alpha)
     all_errors, all_weights = (sum(float(total[k].sum()) for total in sums.values()) for k in (0, 1))
     typical = all_errors / max(all_weights, 1e-9)
     return {name: (t[0] + PRIOR_WEIGHT * typical) / (t[1] + PRIOR_WEIGHT) for name, t in sums.items()}
 
 
 def _weighed(
-    avatar: Avatar, name: str, conditions: Conditions, viewmat: np.ndarray, error: Tensor, covered: np.ndarray
+    avatar: Avatar, name: str, motion: Motion | None, viewmat: np.ndarray, error: Tensor, covered: np.ndarray
 ) -> Tensor:
     """Per Gaussian of a layer: sum over pixels of its weight times the error, and of its weight, [2, N]."""
-    splats, _ = avatar.moved(name, conditions)
+    layer = avatar.layers[name]
+    splats = layer.splats(motion).detach()
     ones = torch.ones(len(splats.means), 1, device=avatar.device, requires_grad=True)
-    degree = avatar.layers[name].gaussians.sh_degree
+    degree = layer.gaussians.sh_degree
     drawn = avatar.rasterizer(splats, avatar.camera(viewmat), sh_degree=degree, extras=ones).extras[..., 0]
     shows = torch.from_numpy(1 - covered).to(error) if name != "face" else torch.ones_like(error)
     by_error = torch.autograd.grad((drawn * error * shows).sum(), ones, retain_graph=True)[0]

@@ -14,10 +14,9 @@ from jaxtyping import Float64, UInt8, UInt32
 from ua3dtalk.avatar.avatar import Avatar
 from ua3dtalk.core.progress import Progress
 from ua3dtalk.core.sequence import spread
-from ua3dtalk.media.c2pa_manifest import sign_video
 from ua3dtalk.synthesis.drive import FPS, Drive, make_drive
 from ua3dtalk.synthesis.options import AUTO, SynthesisOptions
-from ua3dtalk.synthesis.write import DIGITAL_SOURCE_TYPE, Known, synthesize
+from ua3dtalk.synthesis.write import Known, synthesize
 from ua3dtalk.viewer.packing import pack
 from ua3dtalk.viewer.picture import draw
 from ua3dtalk.viewer.player import Player
@@ -181,7 +180,6 @@ class Session:
         speech, options = self._speech, self._options
         generator = np.random.default_rng(BLINK_SEED)
         synthesize(self.avatar, speech.samples, speech.features, out, options, generator, progress, self._known)
-        sign_video(out, DIGITAL_SOURCE_TYPE, self._known.subject_sha256)
 
     def close(self) -> None:
         """Remove what it wrote."""
