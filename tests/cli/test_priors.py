@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from ua3dtalk.cli.main import main
-from ua3dtalk.cli.recordings import Recording, read_recordings
+from ua3dtalk.cli.recordings import read_recordings
 from ua3dtalk.core.checkpoint import save_tensors
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.priors.emotion_corpora import CorpusFile
 
 
 def test_what_comes_with_the_package(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +72,7 @@ def test_recordings_are_found_beside_their_table(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
     (tmp_path / "table.csv").write_text("file,speaker,label\na.wav, anna ,Happy\n")
     assert read_recordings(tmp_path / "table.csv") == [
-        Recording(file=tmp_path / "a.wav", speaker="anna", label="happy", intensity=None)
+        CorpusFile(file=tmp_path / "a.wav", speaker="anna", label="happy", intensity=None)
     ]
 
 

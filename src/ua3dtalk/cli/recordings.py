@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from pathlib import Path
 
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.priors.emotion_corpora import CorpusFile
 
 COLUMNS = ("file", "speaker", "label")
 INTENSITY = "intensity"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recording:
-    """One line of the table."""
-
-    file: Path
-    """The sound file; it exists."""
-    speaker: str
-    """Who speaks."""
-    label: str
-    """The emotion."""
-    intensity: float | None
-    """0 (normal) to 1 (strong), or None."""
-
-
-def read_recordings(path: Path) -> list[Recording]:
+def read_recordings(path: Path) -> list[CorpusFile]:
     """Read a CSV with the columns ``file,speaker,label`` and, if you like, ``intensity`` (0 to 1, or empty).
 
     Files are relative to the table's folder.
@@ -50,7 +36,7 @@ def read_recordings(path: Path) -> list[Recording]:
     return [_recording(path, number, row) for number, row in rows]
 
 
-def _recording(path: Path, number: int, row: dict[str, str | None]) -> Recording:
+def _recording(path: Path, number: int, row: dict[str, str | None]) -> CorpusFile:
     file, speaker, label = ((row[name] or "").strip() for name in COLUMNS)
     if not (file and speaker and label):
         raise UserError(f"the table {path}, line {number}: a value is missing.", f"Write {', '.join(COLUMNS)}.")
@@ -61,7 +47,7 @@ def _recording(path: Path, number: int, row: dict[str, str | None]) -> Recording
         there = False
     if not there:
         raise UserError(f"the table {path}, line {number}: {str(sound)[:200]} does not exist.", "Correct the path.")
-    return Recording(file=sound, speaker=speaker, label=label.lower(), intensity=_intensity(path, number, row))
+    return CorpusFile(file=sound, speaker=speaker, label=label.lower(), intensity=_intensity(path, number, row))
 
 
 def _intensity(path: Path, number: int, row: dict[str, str | None]) -> float | None:

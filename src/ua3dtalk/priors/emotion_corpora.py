@@ -24,7 +24,7 @@ class CorpusFile:
     label: str
     """The emotion."""
     intensity: float | None
-    """1 acted strongly, 0 normally, None where the corpus does not say."""
+    """1 acted strongly, 0 normally, None where nobody says."""
 
 
 def corpus_files(folder: Path) -> list[CorpusFile]:

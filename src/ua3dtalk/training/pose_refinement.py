@@ -14,6 +14,7 @@ from numba import njit
 
 from ua3dtalk.avatar.branch import Motion, StaticFeatures
 from ua3dtalk.avatar.layer import AvatarLayer
+from ua3dtalk.core.luma import LUMA
 from ua3dtalk.core.parallel import ordered_map
 from ua3dtalk.core.progress import Progress, log, track
 from ua3dtalk.subject.labels import HEAD_LABELS, Label
@@ -25,7 +26,7 @@ MARGIN_PX = 8
 """Around the pixels that are compared: blur and slopes reach over the border."""
 NOSE_TIP = 1
 SMALLEST_AREA_PX = 200
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = np.array(LUMA, np.float32)
 
 
 def refine_poses(run: TrainingRun, progress: Progress) -> None:
@@ -80,7 +81,7 @@ def _refine_frame(
         used = rigid & (alpha > 0.98)
         if used.sum() < SMALLEST_AREA_PX:
             return run.viewmats[i], first, last
-        image = cv2.GaussianBlur(out.rgb.cpu().numpy() @ LUMA, (0, 0), BLUR_PX)
+        image = cv2.GaussianBlur(out.rgb.cpu().numpy() @ _LUMA, (0, 0), BLUR_PX)
         depth = out.depth.cpu().numpy() / np.maximum(alpha, 1e-3)
         delta, last = _gauss_newton_step(image, wanted, depth, used, intrinsics, pose[:3, 3], config)
         first = last if iteration == 0 else first
@@ -101,7 +102,7 @@ def _observed(run: TrainingRun, i: int) -> tuple[np.ndarray, np.ndarray, tuple[i
     x, y, width, height = cv2.boundingRect(rigid.astype(np.uint8))
     y0, x0 = max(y - MARGIN_PX, 0), max(x - MARGIN_PX, 0)
     y1, x1 = min(y + height + MARGIN_PX, rigid.shape[0]), min(x + width + MARGIN_PX, rigid.shape[1])
-    brightness = (subject.frame(i)[y0:y1, x0:x1].astype(np.float32) / 255.0) @ LUMA
+    brightness = (subject.frame(i)[y0:y1, x0:x1].astype(np.float32) / 255.0) @ _LUMA
     return rigid[y0:y1, x0:x1], cv2.GaussianBlur(brightness, (0, 0), BLUR_PX), (y0, y1, x0, x1)
 
 

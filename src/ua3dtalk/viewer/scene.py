@@ -13,6 +13,7 @@ from torch import Tensor
 from ua3dtalk.avatar.avatar import ORDER, Avatar
 from ua3dtalk.avatar.conditions import Conditions
 from ua3dtalk.avatar.uncertainty import MotionMaps
+from ua3dtalk.core.luma import LUMA
 from ua3dtalk.geometry.spherical_harmonics import evaluate_sh, rgb_to_sh0, sh0_to_rgb
 from ua3dtalk.render.rasterizer import DILATION_PX2
 from ua3dtalk.render.types import Splats
@@ -26,7 +27,6 @@ COLOURS = (NATURAL, UNCERTAINTY, HEARS, SEES)
 """What the colour of a Gaussian can show."""
 POINT_M = 6e-4
 """Standard deviation of a Gaussian that is shown as a point."""
-LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.luma import LUMA
 from ua3dtalk.core.progress import Progress, track
 from ua3dtalk.recipes.data_report.drawn import outline_strength
 from ua3dtalk.recipes.data_report.sequence import Watched
@@ -119,7 +120,7 @@ def look_at(
 ) -> Spot:
     """What there is to say about one frame."""
     skin = frame[labels == Label.SKIN]
-    bright = skin @ np.array([0.299, 0.587, 0.114], np.float32)
+    bright = skin @ np.array(LUMA, np.float32)
     behind = labels == Label.BACKGROUND
     difference = cv2.absdiff(frame, background)[behind]
     top = np.isin(labels[0], [Label.HAIR, Label.SKIN])

@@ -1,0 +1,4 @@
+"""How much red, green and blue add to brightness."""
+
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601, as OpenCV's grey pictures have it."""
