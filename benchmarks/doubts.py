@@ -139,7 +139,7 @@ def white_noise(avatar: Avatar, known: Familiarity, subject: Subject) -> dict[st
     for db in NOISES_DB:
         noise = rng.normal(size=len(samples)) * np.sqrt(np.square(samples).mean()) * 10 ** (-db / 20)
         drive, speech = spoken(avatar, (samples + noise).astype(np.float32))
-        doubts = find_doubts(drive.conditions, speech.mel, known)
+        doubts = find_doubts(drive, speech.mel, known)
         calm = calmer(drive, doubts, known, LEAST).conditions.lower
         table[f"{db} dB"] = {
             "clarity, dB": float(np.median(doubts.clarity_db)),

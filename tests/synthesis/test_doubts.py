@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from ua3dtalk.avatar.conditions import STREAMS
 from ua3dtalk.avatar.familiarity import Familiarity
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.priors.content import ContentPrior
@@ -50,23 +51,35 @@ def test_a_pause_is_not_noise(fakes: Any) -> None:
 
 def test_noise_is_told_first(fakes: Any, drive: Drive, usual: Familiarity) -> None:
     hiss = (0.1 * np.random.default_rng(2).normal(size=16000 * 20)).astype(np.float32)
-    doubts = find_doubts(drive.conditions, mel(hiss), usual)
+    doubts = find_doubts(drive, mel(hiss), usual)
     assert doubts.least_trusted(100) == "audio" and doubts.why(100)[0] == "noisy audio"
     assert doubts.confidence.max() < 0.5
 
 
 def test_reasons_come_from_streams_and_from_the_forecast(fakes: Any, drive: Drive, usual: Familiarity) -> None:
-    strange = replace(drive.conditions, content=drive.conditions.content.mean(0).repeat(500, 1))
+    content = drive.conditions.content.mean(0).repeat(500, 1)
+    strange = replace(drive, conditions=replace(drive.conditions, content=content))
     doubts = find_doubts(strange, mel(fakes.voice(20.0)), usual)
     assert doubts.least_trusted(200) == "content" and doubts.why(200) == ["empty speech features"]
     assert doubts.why(200, {"pose": 1.0}) == ["empty speech features", "pose outside the training range"]
-    unknown = find_doubts(drive.conditions, mel(fakes.voice(20.0)), None)
+    unknown = find_doubts(drive, mel(fakes.voice(20.0)), None)
     assert unknown.why(200) == [] and unknown.least_trusted(200) is None and unknown.confidence.min() == 1
     assert unknown.why(200, {"pose": 0.9}) == []
 
 
+def test_an_emotion_that_was_asked_for_may_change(drive: Drive, usual: Familiarity) -> None:
+    emotion = drive.conditions.emotion.clone()
+    emotion[200:] += 3 * emotion.std(0) + 1
+    emotion[::2] += 3 * emotion.std(0) + 1
+    track, s = replace(drive.conditions, emotion=emotion), STREAMS.index("emotion")
+    heard, asked = usual.judge(track), usual.judge(track, asked=True)
+    assert (heard.scores[:, s] >= asked.scores[:, s]).all() and heard.scores[:, s].mean() > asked.scores[:, s].mean()
+    jump = [k for k, name in enumerate(asked.names) if name == ("emotion", "jump")]
+    assert (heard.kinds[:, s] == jump[0]).any() and not (asked.kinds[:, s] == jump[0]).any()
+
+
 def test_calm_comes_where_confidence_is_low_and_nowhere_else(fakes: Any, drive: Drive, usual: Familiarity) -> None:
-    doubts = replace(find_doubts(drive.conditions, mel(fakes.voice(20.0)), usual), confidence=np.ones(500))
+    doubts = replace(find_doubts(drive, mel(fakes.voice(20.0)), usual), confidence=np.ones(500))
     doubts.confidence[200:300] = 0.0
     calm = calmer(drive, doubts, usual, 0.2).conditions.lower
     assert torch.allclose(calm[:180], drive.conditions.lower[:180], atol=1e-4)

@@ -155,9 +155,16 @@ class Familiarity:
         means = {name: getattr(track, name)[frames].mean(0).cpu() for name in _MEANS}
         return cls(StreamModel.fit(values, everything), knots, strangest, means, prior)
 
-    def judge(self, track: ConditionTrack) -> Judgement:
-        """Look at every frame of a track."""
+    def judge(self, track: ConditionTrack, *, asked: bool = False) -> Judgement:
+        """Look at every frame of a track.
+
+        Args:
+            track: What drives the frames.
+            asked: Whether the emotion was asked for, and so changes when it was told to.
+        """
         found = self._model.statistics(stream_values(track, self._prior))
+        if asked:
+            found.pop(("emotion", "jump"), None)
         scores, kinds, low = _strongest(found, self._knots)
         below = np.searchsorted(self._strangest, scores[:, _SPEECH].max(1)) / len(_SHARES)
         voice = _normal(self._knots[VOICE], found[VOICE]) if VOICE in found else np.zeros(len(track))

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float, Float64
 from scipy.ndimage import percentile_filter, uniform_filter1d
 
-from ua3dtalk.avatar.conditions import ConditionTrack
 from ua3dtalk.avatar.familiarity import Familiarity, Judgement
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.synthesis.drive import Drive
@@ -57,20 +56,18 @@ class Doubts:
         return found
 
 
-def find_doubts(
-    track: ConditionTrack, mel: Float[np.ndarray, "a 80"], familiarity: Familiarity | None, rate: int = 4
-) -> Doubts:
-    """Look at a speech.
+def find_doubts(drive: Drive, mel: Float[np.ndarray, "a 80"], familiarity: Familiarity | None, rate: int = 4) -> Doubts:
+    """Look at a speech. An emotion that changes because it was asked to is not strange.
 
     Args:
-        track: What drives the frames.
+        drive: What drives the frames.
         mel: Natural logarithm of the mel power spectrum of the sound.
         familiarity: What is usual to the avatar; None where it does not know.
         rate: Spectra per frame.
     """
-    clarity = clarity_db(mel, len(track), rate)
-    judgement = None if familiarity is None else familiarity.judge(track)
-    usual = np.ones(len(track)) if judgement is None else judgement.confidence
+    clarity = clarity_db(mel, len(drive), rate)
+    judgement = None if familiarity is None else familiarity.judge(drive.conditions, asked=drive.asked is not None)
+    usual = np.ones(len(drive)) if judgement is None else judgement.confidence
     return Doubts(clarity, judgement, usual * np.clip(clarity / NOISY_DB, 0, 1))
 
 

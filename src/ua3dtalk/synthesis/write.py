@@ -102,7 +102,7 @@ def synthesize(
     want_maps = options.confidence is not None or options.report is not None
     doubts: Doubts | None = None
     if want_maps or options.min_confidence > 0:
-        doubts = find_doubts(drive.conditions, speech.mel, known.familiarity, round(speech.rate_hz / FPS))
+        doubts = find_doubts(drive, speech.mel, known.familiarity, round(speech.rate_hz / FPS))
     if doubts is not None and options.min_confidence > 0:
         drive = calmer(drive, doubts, known.familiarity, options.min_confidence)
     forecasts: list[FrameForecast | None] = []
