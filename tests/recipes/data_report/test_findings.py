@@ -33,6 +33,8 @@ GOOD = DataFacts(
         reprojection_px=1.2,
         flow_error_px=0.08,
         face_height_px=200.0,
+        stored_side=512,
+        shrunk=1.0,
         outside_share=0.0,
         cut_off_share=0.0,
         other_faces=(),
@@ -192,3 +194,10 @@ def test_every_sentence_is_whole() -> None:
 def test_long_lists_are_counted() -> None:
     assert moments([1.0, 2.0]) == "1.0, 2.0 s" and moments([1.0] * 9).endswith("and 3 more s")
     assert stretches([(1.0, 2.5)]) == "1.0–2.5 s"
+
+
+def test_a_face_that_was_shrunk_away_is_not_filmed_again() -> None:
+    small = replace(GOOD.tracking, face_height_px=70.0)
+    filmed, shrunk = (find(replace(GOOD, tracking=replace(small, shrunk=times))) for times in (1.5, 3.0))
+    assert "Film from nearer by" in most_important(filmed)[0].cure
+    assert "--size 1024" in most_important(shrunk)[0].cure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 
 from ua3dtalk.recipes.data_report.coverage import EmotionFacts
 from ua3dtalk.recipes.data_report.finding import Finding, Topic, moments, stretches
@@ -140,7 +141,7 @@ def _tracking(facts: DataFacts) -> Iterator[Finding]:
         yield _warn(
             "tracking",
             f"The face is only {found.face_height_px:.0f} pixels high: teeth and lids will be coarse.",
-            "Film from nearer by, or with a higher resolution.",
+            _larger(found),
         )
     if found.outside_share > 0.01:
         yield _warn(
@@ -154,6 +155,14 @@ def _tracking(facts: DataFacts) -> Iterator[Finding]:
             "The upper edge of the picture cuts the head off: hair ends there.",
             "Leave a hand's breadth of room above.",
         )
+
+
+def _larger(found: TrackingFacts) -> str:
+    """Where more pixels of the face are to be had."""
+    wanted = MIN_FACE_PX / found.face_height_px
+    if wanted > found.shrunk:
+        return "Film from nearer by, or with a higher resolution."
+    return f"The video has more: prepare it with --size {ceil(found.stored_side * wanted / 64) * 64} or larger."
 
 
 def _sound(speech: SpeechFacts) -> Iterator[Finding]:

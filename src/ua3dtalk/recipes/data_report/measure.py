@@ -90,6 +90,10 @@ class TrackingFacts:
     """How far the head's motion strays from the motion of the pixels, on points kept out of the fit, px at 512."""
     face_height_px: float
     """Height of the face in the stored frames, pixels."""
+    stored_side: int
+    """Larger side of the stored frames, pixels."""
+    shrunk: float
+    """How many times as large the source shows them; 1 where it is not larger."""
     outside_share: float
     """Share of the frames in which a part of the face lies outside the picture, 0..1."""
     cut_off_share: float
@@ -225,6 +229,8 @@ def _tracking_facts(subject: Subject, track: TrackData, spots: Sequence[Spot], s
         reprojection_px=pose.get("reprojection_px_at_512"),
         flow_error_px=pose.get("flow_error_px_at_512"),
         face_height_px=face_height_px(track.landmarks),
+        stored_side=max(subject.width, subject.height),
+        shrunk=_shrunk(subject.facts("frames")),
         outside_share=outside_share(track.landmarks, subject.width, subject.height),
         cut_off_share=float(np.mean([spot.head_touches_top for spot in spots])),
         other_faces=tuple(round(spot.frame / subject.fps + start_s, 2) for spot in spots if spot.other_faces),
@@ -232,6 +238,12 @@ def _tracking_facts(subject: Subject, track: TrackData, spots: Sequence[Spot], s
         face_size=face_size(track.landmarks),
         outlines=float(np.median([spot.outlines for spot in spots])),
     )
+
+
+def _shrunk(frames: dict[str, Any]) -> float:
+    """Source pixels for each stored one; an imported subject has no box and was not shrunk here."""
+    box = frames.get("box")
+    return max(1.0, box["width"] / box["out_width"]) if box else 1.0
 
 
 def _times(stretches: Sequence[Stretch], start_s: float, fps: float) -> tuple[TimeSpan, ...]:
