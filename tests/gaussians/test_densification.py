@@ -54,3 +54,28 @@ def test_growth_is_bounded() -> None:
     means2d.grad = torch.ones(4, 2)
     assert not densifier.after_backward(1, means2d.strategy_info(CAMERA))
     assert len(gaussians) == 4
+
+
+def test_a_split_is_repeatable_and_leaves_the_global_generator_alone() -> None:
+    made = []
+    for seed in (0, 0, 1):
+        gaussians = _set(6)
+        with torch.no_grad():
+            gaussians.log_scales.fill_(-2.0)  # large: split, not cloned
+        optimizers = {name: torch.optim.Adam([p], lr=1e-3) for name, p in gaussians.named_parameters()}
+        densifier = Densifier(gaussians, optimizers, {}, DensificationConfig(start_step=0, every=1), seed)
+        means2d = Means2d(torch.full((6,), 3))
+        means2d.grad = torch.ones(6, 2)
+        before = torch.get_rng_state()
+        assert densifier.after_backward(1, means2d.strategy_info(CAMERA))
+        assert torch.equal(before, torch.get_rng_state())
+        torch.rand(3)  # somebody else draws
+        made.append(gaussians.means.detach().clone())
+    assert len(made[0]) == 12 and torch.equal(made[0], made[1]) and not torch.equal(made[0], made[2])
+
+
+def test_companions_are_stored_by_their_owner() -> None:
+    gaussians, basis = _set(4), torch.zeros(4, 19, 3)
+    optimizers = {name: torch.optim.Adam([p], lr=1e-3) for name, p in gaussians.named_parameters()}
+    densifier = Densifier(gaussians, optimizers, {"mesh_basis": basis}, DensificationConfig())
+    assert "mesh_basis" not in densifier.tensors() and densifier.companion("mesh_basis") is basis

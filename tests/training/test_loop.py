@@ -12,9 +12,11 @@ from tiny import tiny_config, tiny_run, tiny_subject
 
 from ua3dtalk.core.errors import UserError
 from ua3dtalk.core.progress import Silent
+from ua3dtalk.gaussians.densification import DensificationConfig
 from ua3dtalk.render.numba_backend import NumbaRasterizer
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.training import loop
+from ua3dtalk.training.config import TrainConfig
 from ua3dtalk.training.run import TrainingRun
 
 
@@ -32,14 +34,26 @@ class _Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize(("step", "thinning"), [(9, 1.0), (27, 0.4)])
+def growing(config: TrainConfig) -> TrainConfig:
+    """The face's Gaussians are split and pruned every third step."""
+    stages = tuple(replace(stage, densify=stage.name == "face") for stage in config.stages)
+    rule = DensificationConfig(start_step=1, every=3, grow_gradient=1e-6, max_count=900)
+    return replace(config, stages=stages, densification=rule)
+
+
+@pytest.mark.parametrize(
+    ("step", "thinning", "grows"), [(9, 1.0, False), (27, 0.4, False), (19, 1.0, True), (16, 0.4, True)]
+)
 def test_killed_and_resumed_is_bit_identical(
-    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, thinning: float
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, thinning: float, grows: bool
 ) -> None:
     monkeypatch.setattr("ua3dtalk.training.thinning.FEWEST", 10)
     config = replace(tiny_config(), thinning=thinning)
+    config = growing(config) if grows else config
     whole = tiny_run(subject, config)
     loop.train(whole, tmp_path / "whole", "sha")
+    fresh = len(tiny_run(subject, config).layers["face"].gaussians)
+    assert (len(whole.layers["face"].gaussians) != fresh) == grows
     real, count = loop.training_step, 0
 
     def dies(*arguments: object) -> object:

@@ -43,6 +43,7 @@ class Densifier:
         optimizers: One optimizer for each of its parameters, by our parameter name.
         companions: Tensors with a leading N that must follow (the mesh binding); read them back from ``companion``.
         config: Thresholds.
+        seed: Of where halves of split Gaussians come to lie; each step has its own.
         scene_scale_m: Size of the scene that 3D thresholds are relative to, metres.
     """
 
@@ -52,13 +53,14 @@ class Densifier:
         optimizers: Mapping[str, torch.optim.Optimizer],
         companions: Mapping[str, Tensor],
         config: DensificationConfig,
+        seed: int = 0,
         scene_scale_m: float = 0.15,
     ) -> None:
         from gsplat.strategy import DefaultStrategy  # not at the top: importing it takes as long as torch
 
         self._gaussians = gaussians
         self._optimizers = {theirs: optimizers[ours] for theirs, ours in STRATEGY_NAMES.items()}
-        self._config = config
+        self._config, self._seed = config, seed
         self._strategy = DefaultStrategy(
             prune_opa=config.prune_opacity,
             grow_grad2d=config.grow_gradient,
@@ -68,14 +70,16 @@ class Densifier:
         )
         self.state: dict[str, Any] = self._strategy.initialize_state(scene_scale=scene_scale_m)
         self.state.update(companions)
+        self._companions = frozenset(companions)
 
     def companion(self, name: str) -> Tensor:
         """A companion tensor in the present order of the Gaussians."""
         return self.state[name]
 
     def tensors(self) -> dict[str, Tensor]:
-        """What must be stored to go on exactly."""
-        return {name: value for name, value in self.state.items() if isinstance(value, Tensor)}
+        """What must be stored to go on exactly, beside Gaussians and companions, which their owner stores."""
+        own = {name: value for name, value in self.state.items() if name not in self._companions}
+        return {name: value for name, value in own.items() if isinstance(value, Tensor)}
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from ``tensors()``."""
@@ -95,7 +99,10 @@ class Densifier:
             return False
         before = self._gaussians.means
         params = nn.ParameterDict({theirs: getattr(self._gaussians, ours) for theirs, ours in STRATEGY_NAMES.items()})
-        self._strategy.step_post_backward(params, self._optimizers, self.state, step, info)
+        place = before.device
+        with torch.random.fork_rng([] if place.type == "cpu" else [place.index or 0], device_type=place.type):
+            torch.manual_seed(self._seed + step)  # the strategy draws from the global generator
+            self._strategy.step_post_backward(params, self._optimizers, self.state, step, info)
         for theirs, ours in STRATEGY_NAMES.items():
             setattr(self._gaussians, ours, params[theirs])
         return self._gaussians.means is not before

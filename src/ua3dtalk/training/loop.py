@@ -156,4 +156,5 @@ def _sampler(run: TrainingRun, stage: StageConfig) -> CurriculumSampler | None:
 def _densifier(run: TrainingRun, name: str, optimizer: LayerOptimizer) -> Densifier:
     layer = run.layers[name]
     own = {key: optimizer.by_name[key] for key in GAUSSIAN_PARAMETERS}
-    return Densifier(layer.gaussians, own, {"mesh_basis": layer.mesh_basis}, run.config.densification)
+    companions = {"mesh_basis": layer.mesh_basis}
+    return Densifier(layer.gaussians, own, companions, run.config.densification, run.config.seed)
