@@ -34,7 +34,10 @@ class FakePriors:
     def __init__(self) -> None:
         self.requests: list[EmotionMix | None] = []
 
-    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionMix | None) -> PriorFeatures:
+    def features(
+        self, speech: SpeechFeatures, num_frames: int, emotion: EmotionMix | None, viewmats: np.ndarray
+    ) -> PriorFeatures:
+        assert viewmats.shape == (num_frames, 4, 4)
         self.requests.append(emotion)
         level = speech.mel.mean(1)
         loud = np.interp(np.arange(num_frames) * 4, np.arange(len(level)), level).astype(np.float32)
