@@ -84,7 +84,7 @@ def test_held_out_blocks_are_made_by_the_others(nods: np.ndarray) -> None:
 
 
 def test_a_subject_has_its_turn_in_its_features_and_an_older_file_has_none(
-    nods: np.ndarray, tmp_path: Path, teacher_path: Path
+    nods: np.ndarray, tmp_path: Path, teacher_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     speech = made_speech(FRAMES / 25)
     track = made_track(made_opening(speech, FRAMES))
@@ -103,7 +103,9 @@ def test_a_subject_has_its_turn_in_its_features_and_an_older_file_has_none(
     tensors, header = load_tensors(path, kind=KIND)
     older = {name: tensor for name, tensor in tensors.items() if not name.startswith("turn.")}
     save_tensors(tmp_path / "older.safetensors", older, kind=KIND, header=header)
-    plain = Priors.load(tmp_path / "older.safetensors")
+    with caplog.at_level("INFO"):
+        plain = Priors.load(tmp_path / "older.safetensors")
+    assert "older version" in caplog.text
     np.testing.assert_array_equal(plain.turn.weights, no_turn().weights)
     np.testing.assert_array_equal(
         plain.features(speech, FRAMES, viewmats=track.viewmats).lower, priors.features(speech, FRAMES).lower
