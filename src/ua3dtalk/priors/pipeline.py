@@ -119,14 +119,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         confidence=emotion.confidence,
         voiced=voiced,
     )
-    figures = _figures(features, track.lower, frames, list(split.test)) | {
-        "emotion_variance_explained": round(emotion.gain, 3),
-        "style_error_ratio": round(style.error_ratio, 3),
-        "penalty_opening": float(lips.person.penalty[-1]),
-        "style_used": bool(style.net.used),
-        "style_share": float(lips.person.style_share[0]),
-        "gain_opening": round(float(lips.person.gain[-1, -1]), 3),
-    }
+    figures = _figures(features, track.lower, frames, list(split.test)) | _settled(emotion, style, lips.person)
     log.info(
         "priors: the mouth's opening from sound and pose, on seconds left out of the fit: r %.2f, amplitude %.2f",
         *(figures[f"out_of_fold_opening_{name}"] for name in ("r", "std_ratio")),
@@ -272,6 +265,18 @@ def _figures(features: PriorFeatures, lower: np.ndarray, train: list[int], test:
             f"{name}_first_component_r": correlation(p[:, 0], y[:, 0]),
         }
     return {name: round(value, 3) for name, value in found.items()}
+
+
+def _settled(emotion: _Emotion, style: _Style, person: PersonContent) -> dict[str, float]:
+    """What was chosen out of fold."""
+    return {
+        "emotion_variance_explained": round(emotion.gain, 3),
+        "style_error_ratio": round(style.error_ratio, 3),
+        "penalty_opening": float(person.penalty[-1]),
+        "style_used": bool(style.net.used),
+        "style_share": float(person.style_share[0]),
+        "gain_opening": round(float(person.gain[-1, -1]), 3),
+    }
 
 
 def _place(speech: SpeechFeatures) -> dict[str, str]:
