@@ -7,8 +7,9 @@ Every person is left out in turn, with all clips of that person: weights and off
   the clip's own offset; counted over all windows, and over those that hold speech for at least half of the time;
 - *planted*: the sound itself moved by whole frames, and the offset found again, clips of 8 s and more;
 - *adapted*: subjects of 20 s and more, fitted on all but their last 10 s (or last fifth), with a prior that does not
-  know the person; R² of the lower face's motion is that of least squares, and as used, with the gain that gives lips
-  back their amplitude and costs R²;
+  know the person; R² of the lower face's motion is that of least squares from sound and the head's turn, from sound
+  alone, and as used, with the gain that gives lips back their amplitude and costs R²; each on the last seconds, and
+  in blocks left out of the training frames, about each block's mean;
 - *style*: error of the whole face in those seconds, with the style network and with content alone, for each seed.
 
 Run: python benchmarks/content.py [PERSON=]CLIP... [--cache FOLDER] [--seeds 2] [--json]
@@ -34,6 +35,7 @@ from ua3dtalk.evaluation.lip_expert import lip_sync
 from ua3dtalk.priors.content import ContentPrior, voice_activity
 from ua3dtalk.priors.content_training import ContentConfig, HeldOut, figures, mean_figure, train_held_out
 from ua3dtalk.priors.context import apply_to_context
+from ua3dtalk.priors.head_turn import fit_head_turn
 from ua3dtalk.priors.offset import correlation, find_offset
 from ua3dtalk.priors.person import FOLD_GAP, fit_person, make_folds, predict_person
 from ua3dtalk.priors.speech_features import PhoneEncoder
@@ -95,6 +97,9 @@ def adapted_rows(clip: HeldOut, basis: np.ndarray, path: Path, seeds: int) -> tu
     content = prior.features(speech, voice_activity(speech, count))
     face = standardised(np.concatenate([track.lower, track.upper], axis=1)[:count], frames)
     folds, by_style, rows = make_folds(frames), np.zeros_like(face[:, :13]), []
+    truth, lips = face[:, :13].copy(), prior.predict(speech, np.arange(count) / FPS)
+    _, turned = fit_head_turn(track.viewmats[:count], lips, truth, frames, folds)
+    face[:, :13] -= turned
     for seed in range(seeds):
 
         def train(used: list[int], with_style: bool, seed: int = seed) -> StyleNet:
@@ -113,15 +118,21 @@ def adapted_rows(clip: HeldOut, basis: np.ndarray, path: Path, seeds: int) -> tu
                 of_fold = train(list(fold.fit), True)
                 held = np.asarray(fold.held)
                 by_style[held] = whole_face(of_fold, style_features(of_fold, speech, count), content)[held, :13]
-    person, _ = fit_person(prior, speech, face[:, :13], by_style, frames, folds)
-    predicted, true = predict_person(person, prior, speech, by_style)[test], face[test, :13]
+    person, held_out = fit_person(prior, speech, face[:, :13], by_style, frames, folds)
     share = float(person.style_share[0])
     least = (1 - share) * apply_to_context(speech, test / FPS, person.weights) + share * by_style[test]
-    return {"subject": clip.source.name, "seconds": round(len(test) / FPS, 1),
-            "style_share": share, "opening_r": round(correlation(predicted[:, 12], true[:, 12]), 3),
-            "centred_r2": round(centred_r2(least, true, track.mesh_basis[:12]), 3),
-            "centred_r2_with_gain": round(centred_r2(predicted, true, track.mesh_basis[:12]), 3),
-            "mean_abs_lag": round(mean_lag(predicted, true), 2)}, rows  # fmt: skip
+    used = predict_person(person, prior, speech, by_style) + turned
+    used[frames] = held_out + turned[frames]
+    lips_basis, true = track.mesh_basis[:12], truth[test]
+    held_used, held_true = ([of[fold.held] for fold in folds] for of in (used, truth))
+    return {"subject": clip.source.name, "seconds": round(len(test) / FPS, 1), "style_share": share,
+            "opening_r": round(correlation(used[test, 12], true[:, 12]), 3),
+            "opening_r_sound": round(correlation(least[:, 12], true[:, 12]), 3),
+            "centred_r2": round(centred_r2([least + turned[test]], [true], lips_basis), 3),
+            "centred_r2_sound": round(centred_r2([least], [true], lips_basis), 3),
+            "centred_r2_with_gain": round(centred_r2([used[test]], [true], lips_basis), 3),
+            "out_of_fold_with_gain": round(centred_r2(held_used, held_true, lips_basis), 3),
+            "mean_abs_lag_sound": round(mean_lag((used - turned)[test], true), 2)}, rows  # fmt: skip
 
 
 def unseen_prior(clip: HeldOut, basis: np.ndarray, speech: object) -> ContentPrior:
@@ -139,12 +150,15 @@ def standardised(face: np.ndarray, frames: list[int]) -> np.ndarray:
     return ((face - used.mean(axis=0)) / (used.std(axis=0) + 1e-6)).astype(np.float32)
 
 
-def centred_r2(predicted: np.ndarray, true: np.ndarray, basis: np.ndarray) -> float:
-    """Share of the lower face's motion that is explained, about the means; components by how far they move it."""
+def centred_r2(predicted: list[np.ndarray], true: list[np.ndarray], basis: np.ndarray) -> float:
+    """Share of the lower face's motion that is explained, about the mean of each stretch; components by how far they
+    move it."""
     weight = np.square(basis).sum(axis=(1, 2))
-    error = predicted[:, :12] - true[:, :12]
-    left = np.square(error - error.mean(axis=0)).sum(axis=0) @ weight
-    return float(1 - left / (np.square(true[:, :12] - true[:, :12].mean(axis=0)).sum(axis=0) @ weight))
+    left, moved = (
+        sum(float(np.square(part - part.mean(axis=0)).sum(axis=0) @ weight) for part in parts)
+        for parts in ([(p - t)[:, :12] for p, t in zip(predicted, true, strict=True)], [t[:, :12] for t in true])
+    )
+    return 1 - left / moved
 
 
 def mean_lag(predicted: np.ndarray, true: np.ndarray) -> float:

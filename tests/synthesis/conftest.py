@@ -33,9 +33,13 @@ class FakePriors:
 
     def __init__(self) -> None:
         self.requests: list[EmotionMix | None] = []
+        self.poses: list[np.ndarray] = []
 
-    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionMix | None) -> PriorFeatures:
+    def features(
+        self, speech: SpeechFeatures, num_frames: int, emotion: EmotionMix | None, viewmats: np.ndarray
+    ) -> PriorFeatures:
         self.requests.append(emotion)
+        self.poses.append(viewmats)
         level = speech.mel.mean(1)
         loud = np.interp(np.arange(num_frames) * 4, np.arange(len(level)), level).astype(np.float32)
         strength = np.zeros(num_frames, np.float32) if emotion is None else emotion.mix(num_frames).leading()[1]

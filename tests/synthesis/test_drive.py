@@ -40,6 +40,12 @@ def test_every_frame_has_everything(fakes: Any) -> None:
     assert len(blinks) and (np.abs(made.torso[blinks] - 29.5) <= 2).all()
 
 
+@pytest.mark.parametrize("pose", ["source", "still"])
+def test_the_lips_are_asked_for_at_the_pose_that_is_drawn(fakes: Any, pose: str) -> None:
+    avatar, made = drive(fakes, pose=pose)
+    np.testing.assert_array_equal(avatar.priors.poses[0], made.viewmats)
+
+
 def test_nothing_is_kept_twice(fakes: Any) -> None:
     """What drives a frame and what the priors said are the same memory: it grows with the speech."""
     _, made = drive(fakes)

@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from ua3dtalk.core.checkpoint import load_into, load_tensors, save_tensors
 from ua3dtalk.core.errors import UserError
+from ua3dtalk.core.progress import log
 from ua3dtalk.priors.content import ContentPrior, voice_activity
 from ua3dtalk.priors.emotion_space import Askable, EmotionSpace
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
 from ua3dtalk.priors.expression_shift import ExpressionShift
 from ua3dtalk.priors.features import EmotionMix, EmotionRequest, PriorFeatures
+from ua3dtalk.priors.head_turn import HeadTurn, no_turn
 from ua3dtalk.priors.person import PersonContent, predict_person
 from ua3dtalk.priors.silence import close_in_silence
 from ua3dtalk.priors.style import StyleNet, given_style, style_features, whole_face
@@ -26,7 +28,7 @@ from ua3dtalk.subject.track_data import NUM_LOWER
 
 KIND = "priors"
 FILE_NAME = "priors.safetensors"
-_GROUPS = ("content", "person", "style", "emotion", "space", "shift", "rest")
+_GROUPS = ("content", "person", "style", "emotion", "space", "shift", "rest", "turn")
 
 
 class Priors:
@@ -40,6 +42,7 @@ class Priors:
         teacher: Emotion teacher.
         space: Emotion space, with the subject's own labels.
         shift: How emotion moves the face.
+        turn: How the head's turn moves the lower face.
         facts: Where all this comes from, and figures; JSON values.
     """
 
@@ -52,6 +55,7 @@ class Priors:
         teacher: EmotionTeacher,
         space: EmotionSpace,
         shift: ExpressionShift,
+        turn: HeadTurn,
         *,
         facts: dict[str, Any],
     ) -> None:
@@ -62,6 +66,7 @@ class Priors:
         self.teacher = teacher
         self.space = space
         self.shift = shift
+        self.turn = turn
         self.facts = facts
 
     @property
@@ -86,7 +91,11 @@ class Priors:
         return Askable(shown=self.space.shown, lent=self.shift.lent_labels)
 
     def features(
-        self, speech: SpeechFeatures, num_frames: int, emotion: EmotionRequest | EmotionMix | None = None
+        self,
+        speech: SpeechFeatures,
+        num_frames: int,
+        emotion: EmotionRequest | EmotionMix | None = None,
+        viewmats: Float[np.ndarray, "t 4 4"] | None = None,
     ) -> PriorFeatures:
         """Features of new speech at 25 fps.
 
@@ -94,6 +103,7 @@ class Priors:
             speech: From the same encoder.
             num_frames: T.
             emotion: What to show; None takes it from the sound.
+            viewmats: Poses of the T frames, world to camera; None for the usual one.
 
         Raises:
             UserError: another encoder, or an emotion that the subject never showed (see ``Askable.find``).
@@ -120,6 +130,8 @@ class Priors:
         style = style_features(self.style, speech, num_frames)
         by_style = np.ascontiguousarray(whole_face(self.style, style, content)[:, :NUM_LOWER])
         lower = close_in_silence(predict_person(self.person, self.content, speech, by_style), voiced, self.rest)
+        if viewmats is not None:
+            lower = lower + self.turn.lower(viewmats)
         return PriorFeatures(
             content=content,
             style=given_style(self.style, style),
@@ -161,6 +173,9 @@ class Priors:
             "shift.weights": self.shift.weights,
             "shift.neutral": self.shift.neutral,
             "shift.lent": self.shift.lent,
+            "turn.mean": self.turn.mean,
+            "turn.limits": self.turn.limits,
+            "turn.weights": self.turn.weights,
         }
         found = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in numpy.items()}
         found |= {f"content.{name}": tensor for name, tensor in self.content.tensors().items()}
@@ -233,10 +248,19 @@ class Priors:
                     shown=tuple(header["shown"]),
                 ),
                 ExpressionShift(**shift, lent_labels=tuple(header["lent"])),
+                _turn_of(parts["turn"], where),
                 facts=header["facts"],
             )
         except (KeyError, TypeError) as error:
             raise UserError(f"{where} is incomplete ({error}).", "Fit the priors again.") from error
+
+
+def _turn_of(tensors: dict[str, Tensor], where: str) -> HeadTurn:
+    """The map of the head's turn; files of version 3 have none, and what was trained on them expects none."""
+    if not tensors:
+        log.info("%s is of an older version: its lips do not go with the head's turn until it is trained again.", where)
+        return no_turn()
+    return HeadTurn(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
 def subject_features(path: Path) -> PriorFeatures:

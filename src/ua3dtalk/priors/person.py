@@ -20,6 +20,8 @@ FPS = 25.0
 FOLD_GAP = 16
 MIX = 0.5
 PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
+START_PENALTY = 1.0
+"""Of the average speaker's standardised lips, per frame: half of what a single one would get is given away."""
 GAIN_CAP = 2.0
 WEAK_R = 0.3
 OPENING_COLUMN = NUM_LOWER - 1
@@ -113,15 +115,16 @@ def fit_person(
     """Fit the person's content on training frames, at 25 fps.
 
     The average speaker's lips are first turned into this person's coefficients by a small regression; the ridge is
-    then shrunk towards that. Each coefficient gets the penalty with the least error out of fold. The ridge is averaged
-    with what the style network makes of the lips where that lessens the error of the opening out of fold (on `lieu`
-    r(opening) .59 → .63 out of fold, .62 → .72 on test frames). The gain makes up for the amplitude that least squares
-    gives away, see ``amplitude_gain``; then the components are moved to agree with the opening, see ``agreement``.
+    then shrunk towards that. Each coefficient gets the penalty with the least error out of fold, about each block's
+    mean: where the face drifts to is not for the sound to say. The ridge is averaged with what the style network makes
+    of the lips where that lessens the error of the opening out of fold (on `lieu` r(opening) .63 → .66 out of fold).
+    The gain makes up for the amplitude that least squares gives away, see ``amplitude_gain``; then the components are
+    moved to agree with the opening, see ``agreement``.
 
     Args:
         prior: Speaker-independent content prior.
         speech: Speech of the whole video, in the picture's time.
-        lower: Targets of all T frames; only those in ``frames`` are looked at.
+        lower: Targets of all T frames, without what the head's turn does; only those in ``frames`` are looked at.
         by_style: The style network's lower face; out of fold where ``frames`` are.
         frames: Training frames.
         folds: Blocks of ``frames``.
@@ -165,9 +168,14 @@ def _out_of_fold_ridge(
         centres[held] = targets[fit].mean(axis=0)
         for penalty in PENALTIES:
             out[penalty][held] = context[held] @ _solve(gram, moment, start, penalty)
-    errors = np.stack([((out[p] - targets) ** 2).sum(axis=0) for p in PENALTIES])  # [P, 13]
+    errors = np.stack([_motion_errors(out[p] - targets, rows) for p in PENALTIES])  # [P, 13]
     chosen = np.array(PENALTIES)[errors.argmin(axis=0)]
     return _pick(out, chosen), chosen, centres
+
+
+def _motion_errors(error: np.ndarray, rows: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Sum of squares of each coefficient's error, about its mean in each held-out block."""
+    return np.sum([np.square(error[held] - error[held].mean(axis=0)).sum(axis=0) for _, held in rows], axis=0)
 
 
 def _pick(by_penalty: dict[float, np.ndarray], chosen: np.ndarray) -> np.ndarray:
@@ -179,7 +187,7 @@ def _start(prior: ContentPrior, context: np.ndarray, targets: np.ndarray) -> np.
     """The average speaker's weights in this person's coefficients."""
     lips = context @ prior.weights
     design = np.concatenate([(lips - lips.mean(axis=0)) / (lips.std(axis=0) + 1e-6), np.ones((len(lips), 1))], axis=1)
-    ridge = np.diag(np.r_[np.full(lips.shape[1], 0.1 * len(lips)), 1e-3])
+    ridge = np.diag(np.r_[np.full(lips.shape[1], START_PENALTY * len(lips)), 1e-3])
     turn = np.linalg.solve(design.T @ design + ridge, design.T @ targets)
     scaled = turn[:-1] / (lips.std(axis=0) + 1e-6)[:, None]
     start = prior.weights @ scaled

@@ -23,8 +23,9 @@ from ua3dtalk.priors.emotion_teacher import EmotionTeacher
 from ua3dtalk.priors.expression_shift import ExpressionShift, borrow, fit_shift
 from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
 from ua3dtalk.priors.fitted import FILE_NAME, Priors, subject_features
+from ua3dtalk.priors.head_turn import HeadTurn, fit_head_turn
 from ua3dtalk.priors.offset import correlation
-from ua3dtalk.priors.person import Fold, PersonContent, fit_person, make_folds, predict_person
+from ua3dtalk.priors.person import FPS, Fold, PersonContent, fit_person, make_folds, predict_person
 from ua3dtalk.priors.silence import close_in_silence, rest_pose
 from ua3dtalk.priors.speech_choice import CONTENT_FILE, EMOTION_FILE, chosen_files
 from ua3dtalk.priors.style import (
@@ -101,7 +102,9 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         voiced = voice_activity(speech, subject.num_frames)
         emotion = _emotion(subject, teacher, speech, voiced, face, frames, folds)
         task.advance(note="emotion")
-        calm = face - emotion.shifts  # emotion is added again at the end
+        calm = face - emotion.shifts  # emotion is added again at the end, and so is what the head's turn does
+        turn, turned = _turn(content, speech, track.viewmats, calm[:, :NUM_LOWER], frames, folds)
+        calm[:, :NUM_LOWER] -= turned
         style = _style(content.features(speech, voiced), speech, calm, frames, folds, config)
         task.advance(note="style")
         lips = _lips(content, speech, calm[:, :NUM_LOWER], style.lower, voiced, frames, folds, joints)
@@ -110,31 +113,37 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         content=style.content,
         style=style.features,
         emotion=emotion.points,
-        lower=lips.lower + emotion.shifts[:, :NUM_LOWER],
+        lower=lips.lower + turned + emotion.shifts[:, :NUM_LOWER],
         upper_offset=np.ascontiguousarray(emotion.shifts[:, NUM_LOWER:]),
         emotion_probs=emotion.probabilities,
         confidence=emotion.confidence,
         voiced=voiced,
     )
-    figures = _figures(features, track.lower, frames, list(split.test)) | {
-        "emotion_variance_explained": round(emotion.gain, 3),
-        "style_error_ratio": round(style.error_ratio, 3),
-        "penalty_opening": float(lips.person.penalty[-1]),
-        "style_used": bool(style.net.used),
-        "style_share": float(lips.person.style_share[0]),
-        "gain_opening": round(float(lips.person.gain[-1, -1]), 3),
-    }
+    figures = _figures(features, track.lower, frames, list(split.test)) | _settled(emotion, style, lips.person)
     log.info(
-        "priors: the mouth's opening from sound alone, on seconds left out of the fit: r %.2f, amplitude %.2f",
+        "priors: the mouth's opening from sound and pose, on seconds left out of the fit: r %.2f, amplitude %.2f",
         *(figures[f"out_of_fold_opening_{name}"] for name in ("r", "std_ratio")),
     )
     shift = borrow(emotion.shift, FaceEmotions.load(), track.mesh, track.mesh_basis)
-    priors = Priors(content, lips.person, lips.rest, style.net, teacher, emotion.space, shift, facts={
+    priors = Priors(content, lips.person, lips.rest, style.net, teacher, emotion.space, shift, turn, facts={
         "subject": {"source_sha256": subject.source_sha256, "frames": len(frames), "labelled": bool(subject.labels)},
         "figures": figures, "config": _plain(config), "software": software(), **_place(speech),
     })  # fmt: skip
     priors.save(subject.folder / FILE_NAME, features)
     subject.finish_stage(STAGE, [FILE_NAME], {"figures": figures}, settings)
+
+
+def _turn(
+    content: ContentPrior,
+    speech: SpeechFeatures,
+    viewmats: np.ndarray,
+    lower: np.ndarray,
+    frames: list[int],
+    folds: Sequence[Fold],
+) -> tuple[HeadTurn, Float32[np.ndarray, "t 13"]]:
+    """What the lower face owes to the head's turn; training frames out of fold."""
+    lips = content.predict(speech, np.arange(len(lower)) / FPS)
+    return fit_head_turn(viewmats, lips, lower, frames, folds)
 
 
 @dataclass
@@ -198,7 +207,7 @@ def _lips(
     folds: Sequence[Fold],
     joints: Sequence[int],
 ) -> _Lips:
-    """Lower face from speech, without the emotion's share; training frames out of fold."""
+    """Lower face from speech, without the emotion's share and the turn's; training frames out of fold."""
     person, held_out = fit_person(content, speech, lower, by_style, frames, folds)
     predicted = predict_person(person, content, speech, by_style)
     predicted[np.asarray(frames)] = held_out
@@ -256,6 +265,18 @@ def _figures(features: PriorFeatures, lower: np.ndarray, train: list[int], test:
             f"{name}_first_component_r": correlation(p[:, 0], y[:, 0]),
         }
     return {name: round(value, 3) for name, value in found.items()}
+
+
+def _settled(emotion: _Emotion, style: _Style, person: PersonContent) -> dict[str, float]:
+    """What was chosen out of fold."""
+    return {
+        "emotion_variance_explained": round(emotion.gain, 3),
+        "style_error_ratio": round(style.error_ratio, 3),
+        "penalty_opening": float(person.penalty[-1]),
+        "style_used": bool(style.net.used),
+        "style_share": float(person.style_share[0]),
+        "gain_opening": round(float(person.gain[-1, -1]), 3),
+    }
 
 
 def _place(speech: SpeechFeatures) -> dict[str, str]:

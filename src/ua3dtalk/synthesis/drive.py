@@ -112,8 +112,8 @@ def make_drive(
     """
     askable = avatar.priors.askable
     asked = requested_emotion(askable, num_frames, options, progress)
-    features = avatar.priors.features(speech, num_frames, asked)
     path = pose_path(avatar.loop, num_frames, options.pose)
+    features = avatar.priors.features(speech, num_frames, asked, path.viewmats)
     upper = upper_track(avatar.loop.upper, path.phase, options.blink, generator, FPS) + features.upper_offset
     conditions = ConditionTrack.from_arrays(
         audio=speech.windows(num_frames, FPS),

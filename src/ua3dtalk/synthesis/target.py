@@ -38,8 +38,14 @@ class TargetPriors(Protocol):
         """Emotions that can be asked for."""
         ...
 
-    def features(self, speech: SpeechFeatures, num_frames: int, emotion: EmotionMix | None) -> PriorFeatures:
-        """Features per video frame; ``emotion`` None takes it from the voice."""
+    def features(
+        self,
+        speech: SpeechFeatures,
+        num_frames: int,
+        emotion: EmotionMix | None,
+        viewmats: np.ndarray,
+    ) -> PriorFeatures:
+        """Features per video frame at its pose, ``[T, 4, 4]``; ``emotion`` None takes it from the voice."""
         ...
 
 
