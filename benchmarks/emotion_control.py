@@ -6,7 +6,8 @@ The rendered face is measured by the face mesh, as a stranger would see it. Repo
 - rank correlation of intensity with the expression along the way from the subject's real neutral face to its real face
   in that emotion: of the means, and the mean over single frames (1 is perfect);
 - share of frames at full intensity that are named right by a discriminant fitted to the subject's *real* labelled
-  training frames, which knows neither the avatar nor the teacher;
+  training frames, which knows neither the avatar nor the teacher; where none is labelled neutral, the tenth of them
+  that shows its emotion least stands for the neutral face;
 - correlation of the mouth's opening with what the speech asked for, and how much of it the emotion costs.
 """
 
@@ -27,11 +28,14 @@ from ua3dtalk.avatar.storage import load_avatar
 from ua3dtalk.evaluation.emotion_by_face import FaceEmotionClassifier
 from ua3dtalk.evaluation.expression_features import EXPRESSION_NAMES, expression_vector
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
-from ua3dtalk.priors.emotion_space import span_request
+from ua3dtalk.priors.emotion_strength import look_at_labels
 from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.priors.visual_emotion import FaceEmotions
 from ua3dtalk.render.select import make_rasterizer
+from ua3dtalk.subject.face_signals import face_signals
+from ua3dtalk.subject.labels import NEUTRAL
+from ua3dtalk.subject.parts import joints_of, split_of
 from ua3dtalk.subject.speech_data import SpeechFeatures
-from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.synthesis.drive import make_drive, read_speech
 from ua3dtalk.synthesis.options import SynthesisOptions
@@ -39,9 +43,11 @@ from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 from ua3dtalk.tracking.normalised import normalised_points
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
-NEUTRAL = "neutral"
 OPENING = EXPRESSION_NAMES.index("opening")
-STRONG = 0.9
+STRONG = 0.75
+"""A real frame shows its emotion fully from this strength on."""
+WEAK = 0.1
+"""This share of the frames, the weakest, stands for a neutral face that was not labelled."""
 
 
 def main() -> None:
@@ -65,20 +71,25 @@ def main() -> None:
 
 def spoken(subject: Subject, audio: Path | None, seconds: float) -> SpeechFeatures:
     """Features of what the avatar is to say."""
-    start = 0 if audio else round(make_split(subject.num_frames).test[0] / subject.fps * SAMPLE_RATE_HZ)
+    start = 0 if audio else round(split_of(subject).test[0] / subject.fps * SAMPLE_RATE_HZ)
     samples = read_speech(audio or subject.folder / "audio.flac")[start:]
     return PhoneEncoder().encode(samples[: round(seconds * SAMPLE_RATE_HZ)])
 
 
 def real_faces(subject: Subject) -> tuple[np.ndarray, list[str]]:
     """Expression vectors of the real face in labelled training frames at full strength and in neutral ones."""
-    track = subject.track()
-    request = span_request(subject.labels, subject.num_frames)
-    strengths = np.asarray(request.intensity)
-    frames = [i for i in make_split(subject.num_frames).train if track.valid[i]]
-    frames = [i for i in frames if request.labels[i] == NEUTRAL or strengths[i] >= STRONG]
-    vectors = np.stack([expression_vector(normalised_points(track.landmarks[i])) for i in frames])
-    return vectors, [request.labels[i] for i in frames]
+    track, split = subject.track(), split_of(subject)
+    signals, emotions = face_signals(track.head_points), FaceEmotions.load()
+    frames = np.array([i for i in split.train if track.valid[i]])
+    shown = look_at_labels(subject.labels, signals, frames.tolist(), emotions, joints_of(subject)).request
+    names, strengths = np.array(shown.labels)[frames], np.asarray(shown.intensity)[frames]
+    calm = names == NEUTRAL
+    if not calm.any():
+        calm = strengths <= np.quantile(strengths, WEAK)
+    names = np.where(calm, NEUTRAL, names)
+    kept = calm | (strengths >= STRONG)
+    vectors = np.stack([expression_vector(normalised_points(track.landmarks[i])) for i in frames[kept]])
+    return vectors, names[kept].tolist()
 
 
 def measure(
