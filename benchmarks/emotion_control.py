@@ -8,6 +8,8 @@ The rendered face is measured by the face mesh, as a stranger would see it. Repo
 - share of frames at full intensity that are named right by a discriminant fitted to the subject's *real* labelled
   training frames, which knows neither the avatar nor the teacher; where none is labelled neutral, the tenth of them
   that shows its emotion least stands for the neutral face;
+- how far the mean face is on the way from the real neutral face (0) to the real face in that emotion (1), asked for
+  with intensity 0 and with intensity 1;
 - correlation of the mouth's opening with what the speech asked for, and how much of it the emotion costs.
 """
 
@@ -110,7 +112,7 @@ def measure(
             seen, pictures = zip(*[faces(avatar, speech, label, s, every, model) for s in LEVELS], strict=True)
             rows.append((label, pictures))
             calm = seen[0] if calm is None else calm
-            found[label] = numbers(label, np.stack(seen), classifier, (means[label] - means[NEUTRAL]) / spread**2)
+            found[label] = numbers(label, np.stack(seen), classifier, means[NEUTRAL], means[label], spread)
         asked = opening_asked(avatar, speech, every)
         for label in labels:
             found[label] |= {"mouth_r": round(_r(found[label].pop("opening"), asked), 3)}  # type: ignore[union-attr, operator]
@@ -145,16 +147,25 @@ def close_up(image: np.ndarray, points: np.ndarray) -> np.ndarray:
     return image[int(y - half) : int(y + half), int(x - half) : int(x + half)]
 
 
-def numbers(label: str, seen: np.ndarray, classifier: FaceEmotionClassifier, axis: np.ndarray) -> dict[str, object]:
-    """Control of one label. ``seen``: ``[levels, frames, 20]``."""
-    along = seen @ axis  # [levels, frames]
+def numbers(
+    label: str,
+    seen: np.ndarray,
+    classifier: FaceEmotionClassifier,
+    neutral: np.ndarray,
+    full: np.ndarray,
+    spread: np.ndarray,
+) -> dict[str, object]:
+    """Control of one label. ``seen``: ``[levels, frames, 20]``; ``neutral`` and ``full``: means of real faces."""
+    axis = (full - neutral) / spread**2
+    along = (seen - neutral) @ axis / ((full - neutral) @ axis)  # [levels, frames]
     whole = np.isfinite(along).all(0)
     single = [_rank(along[:, k]) for k in np.flatnonzero(whole)]
-    full = [classifier.predict(vector) for vector in seen[-1] if np.isfinite(vector).all()]
+    named = [classifier.predict(vector) for vector in seen[-1] if np.isfinite(vector).all()]
     return {
         "rank_correlation": round(_rank(np.nanmean(along, axis=1)), 3),
         "rank_correlation_of_frames": round(float(np.mean(single)), 3),
-        "named_right": round(float(np.mean([name == label for name in full])), 3),
+        "named_right": round(float(np.mean([name == label for name in named])), 3),
+        "way": [round(float(np.nanmean(along[k])), 2) for k in (0, -1)],
         "frames": int(whole.sum()),
         "opening": seen[-1, :, OPENING],
     }
@@ -181,12 +192,12 @@ def write_sheet(path: Path, rows: list[tuple[str, tuple[np.ndarray, ...]]], side
 
 def as_text(found: dict[str, object]) -> str:
     """A table."""
-    lines = [f"{'label':10s} {'rank r':>7s} {'frames':>7s} {'named':>6s} {'mouth r':>8s}"]
+    lines = [f"{'label':10s} {'rank r':>7s} {'frames':>7s} {'named':>6s} {'way':>11s} {'mouth r':>8s}"]
     for label, values in found.items():
         if isinstance(values, dict):
             lines.append(
                 f"{label:10s} {values['rank_correlation']:7.3f} {values['rank_correlation_of_frames']:7.3f} "
-                f"{values['named_right']:6.2f} {values['mouth_r']:8.3f}"
+                f"{values['named_right']:6.2f} {values['way'][0]:5.2f} {values['way'][1]:5.2f} {values['mouth_r']:8.3f}"
             )
     lines.append(f"mouth r at neutral {found['neutral_mouth_r']}; real frames {found['classifier_on_real_frames']}")
     return "\n".join(lines)
