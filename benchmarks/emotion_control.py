@@ -6,7 +6,10 @@ The rendered face is measured by the face mesh, as a stranger would see it. Repo
 - rank correlation of intensity with the expression along the way from the subject's real neutral face to its real face
   in that emotion: of the means, and the mean over single frames (1 is perfect);
 - share of frames at full intensity that are named right by a discriminant fitted to the subject's *real* labelled
-  training frames, which knows neither the avatar nor the teacher;
+  training frames, which knows neither the avatar nor the teacher; where none is labelled neutral, the tenth of them
+  that shows its emotion least stands for the neutral face;
+- how far the mean face is on the way from the real neutral face (0) to the real face in that emotion (1), asked for
+  with intensity 0 and with intensity 1;
 - correlation of the mouth's opening with what the speech asked for, and how much of it the emotion costs.
 """
 
@@ -27,11 +30,14 @@ from ua3dtalk.avatar.storage import load_avatar
 from ua3dtalk.evaluation.emotion_by_face import FaceEmotionClassifier
 from ua3dtalk.evaluation.expression_features import EXPRESSION_NAMES, expression_vector
 from ua3dtalk.media.audio import SAMPLE_RATE_HZ
-from ua3dtalk.priors.emotion_space import span_request
+from ua3dtalk.priors.emotion_strength import look_at_labels
 from ua3dtalk.priors.speech_features import PhoneEncoder
+from ua3dtalk.priors.visual_emotion import FaceEmotions
 from ua3dtalk.render.select import make_rasterizer
+from ua3dtalk.subject.face_signals import face_signals
+from ua3dtalk.subject.labels import NEUTRAL
+from ua3dtalk.subject.parts import joints_of, split_of
 from ua3dtalk.subject.speech_data import SpeechFeatures
-from ua3dtalk.subject.split import make_split
 from ua3dtalk.subject.store import Subject
 from ua3dtalk.synthesis.drive import make_drive, read_speech
 from ua3dtalk.synthesis.options import SynthesisOptions
@@ -39,9 +45,11 @@ from ua3dtalk.tracking.landmarks import FaceMeshLandmarks
 from ua3dtalk.tracking.normalised import normalised_points
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
-NEUTRAL = "neutral"
 OPENING = EXPRESSION_NAMES.index("opening")
-STRONG = 0.9
+STRONG = 0.75
+"""A real frame shows its emotion fully from this strength on."""
+WEAK = 0.1
+"""This share of the frames, the weakest, stands for a neutral face that was not labelled."""
 
 
 def main() -> None:
@@ -65,20 +73,25 @@ def main() -> None:
 
 def spoken(subject: Subject, audio: Path | None, seconds: float) -> SpeechFeatures:
     """Features of what the avatar is to say."""
-    start = 0 if audio else round(make_split(subject.num_frames).test[0] / subject.fps * SAMPLE_RATE_HZ)
+    start = 0 if audio else round(split_of(subject).test[0] / subject.fps * SAMPLE_RATE_HZ)
     samples = read_speech(audio or subject.folder / "audio.flac")[start:]
     return PhoneEncoder().encode(samples[: round(seconds * SAMPLE_RATE_HZ)])
 
 
 def real_faces(subject: Subject) -> tuple[np.ndarray, list[str]]:
     """Expression vectors of the real face in labelled training frames at full strength and in neutral ones."""
-    track = subject.track()
-    request = span_request(subject.labels, subject.num_frames)
-    strengths = np.asarray(request.intensity)
-    frames = [i for i in make_split(subject.num_frames).train if track.valid[i]]
-    frames = [i for i in frames if request.labels[i] == NEUTRAL or strengths[i] >= STRONG]
-    vectors = np.stack([expression_vector(normalised_points(track.landmarks[i])) for i in frames])
-    return vectors, [request.labels[i] for i in frames]
+    track, split = subject.track(), split_of(subject)
+    signals, emotions = face_signals(track.head_points), FaceEmotions.load()
+    frames = np.array([i for i in split.train if track.valid[i]])
+    shown = look_at_labels(subject.labels, signals, frames.tolist(), emotions, joints_of(subject)).request
+    names, strengths = np.array(shown.labels)[frames], np.asarray(shown.intensity)[frames]
+    calm = names == NEUTRAL
+    if not calm.any():
+        calm = strengths <= np.quantile(strengths, WEAK)
+    names = np.where(calm, NEUTRAL, names)
+    kept = calm | (strengths >= STRONG)
+    vectors = np.stack([expression_vector(normalised_points(track.landmarks[i])) for i in frames[kept]])
+    return vectors, names[kept].tolist()
 
 
 def measure(
@@ -99,7 +112,7 @@ def measure(
             seen, pictures = zip(*[faces(avatar, speech, label, s, every, model) for s in LEVELS], strict=True)
             rows.append((label, pictures))
             calm = seen[0] if calm is None else calm
-            found[label] = numbers(label, np.stack(seen), classifier, (means[label] - means[NEUTRAL]) / spread**2)
+            found[label] = numbers(label, np.stack(seen), classifier, means[NEUTRAL], means[label], spread)
         asked = opening_asked(avatar, speech, every)
         for label in labels:
             found[label] |= {"mouth_r": round(_r(found[label].pop("opening"), asked), 3)}  # type: ignore[union-attr, operator]
@@ -134,16 +147,25 @@ def close_up(image: np.ndarray, points: np.ndarray) -> np.ndarray:
     return image[int(y - half) : int(y + half), int(x - half) : int(x + half)]
 
 
-def numbers(label: str, seen: np.ndarray, classifier: FaceEmotionClassifier, axis: np.ndarray) -> dict[str, object]:
-    """Control of one label. ``seen``: ``[levels, frames, 20]``."""
-    along = seen @ axis  # [levels, frames]
+def numbers(
+    label: str,
+    seen: np.ndarray,
+    classifier: FaceEmotionClassifier,
+    neutral: np.ndarray,
+    full: np.ndarray,
+    spread: np.ndarray,
+) -> dict[str, object]:
+    """Control of one label. ``seen``: ``[levels, frames, 20]``; ``neutral`` and ``full``: means of real faces."""
+    axis = (full - neutral) / spread**2
+    along = (seen - neutral) @ axis / ((full - neutral) @ axis)  # [levels, frames]
     whole = np.isfinite(along).all(0)
     single = [_rank(along[:, k]) for k in np.flatnonzero(whole)]
-    full = [classifier.predict(vector) for vector in seen[-1] if np.isfinite(vector).all()]
+    named = [classifier.predict(vector) for vector in seen[-1] if np.isfinite(vector).all()]
     return {
         "rank_correlation": round(_rank(np.nanmean(along, axis=1)), 3),
         "rank_correlation_of_frames": round(float(np.mean(single)), 3),
-        "named_right": round(float(np.mean([name == label for name in full])), 3),
+        "named_right": round(float(np.mean([name == label for name in named])), 3),
+        "way": [round(float(np.nanmean(along[k])), 2) for k in (0, -1)],
         "frames": int(whole.sum()),
         "opening": seen[-1, :, OPENING],
     }
@@ -170,12 +192,12 @@ def write_sheet(path: Path, rows: list[tuple[str, tuple[np.ndarray, ...]]], side
 
 def as_text(found: dict[str, object]) -> str:
     """A table."""
-    lines = [f"{'label':10s} {'rank r':>7s} {'frames':>7s} {'named':>6s} {'mouth r':>8s}"]
+    lines = [f"{'label':10s} {'rank r':>7s} {'frames':>7s} {'named':>6s} {'way':>11s} {'mouth r':>8s}"]
     for label, values in found.items():
         if isinstance(values, dict):
             lines.append(
                 f"{label:10s} {values['rank_correlation']:7.3f} {values['rank_correlation_of_frames']:7.3f} "
-                f"{values['named_right']:6.2f} {values['mouth_r']:8.3f}"
+                f"{values['named_right']:6.2f} {values['way'][0]:5.2f} {values['way'][1]:5.2f} {values['mouth_r']:8.3f}"
             )
     lines.append(f"mouth r at neutral {found['neutral_mouth_r']}; real frames {found['classifier_on_real_frames']}")
     return "\n".join(lines)

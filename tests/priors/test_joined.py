@@ -155,7 +155,7 @@ def test_labels_of_videos_can_be_asked_for(teacher_path: Path, tmp_path: Path) -
     upper = np.random.default_rng(1).normal(0, 0.3, (750, 6))
     upper[300:500, 3] += 2.0
     spans = [(0.0, 12.0, "neutral"), (12.0, 20.0, "angry"), (20.0, 30.0, "smug")]
-    labels = tuple(EmotionSpan(start_s=a, end_s=b, label=label) for a, b, label in spans)
+    labels = tuple(EmotionSpan(start_s=a, end_s=b, label=label, varies=True) for a, b, label in spans)
     subject = name_videos(made_subject(tmp_path, made_track(opening, upper=upper), labels=labels), counts)
     SpeechFeatures.joined(parts).save(tmp_path / "speech.npz")
     fit_priors(subject, PriorsConfig(folds=3, style=StyleConfig(steps=6, batch=4), emotion_model=teacher_path))

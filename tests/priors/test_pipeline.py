@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +130,14 @@ def test_it_is_not_fitted_twice(fitted: Subject, config: PriorsConfig) -> None:
     stamp = (fitted.folder / "priors.safetensors").stat().st_mtime_ns
     fit_priors(fitted, config)
     assert (fitted.folder / "priors.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_other_labels_are_fitted_again(labelled: Subject, tmp_path: Path, config: PriorsConfig) -> None:
+    shutil.copytree(labelled.folder, tmp_path / "copy")
+    copy = Subject.resume(tmp_path / "copy")
+    copy.set_labels(tuple(replace(span, label="sad") for span in copy.labels))
+    fit_priors(copy, config)
+    assert Priors.load(copy.folder / "priors.safetensors").askable.shown == ("neutral", "sad")
 
 
 def test_no_speech_is_said(tmp_path: Path, config: PriorsConfig) -> None:

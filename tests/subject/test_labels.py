@@ -19,9 +19,9 @@ def test_spans_are_read_and_sorted(tmp_path: Path) -> None:
     path = tmp_path / "emotion labels.csv"
     path.write_text("start_s, end_s, label, intensity\n4, 6, Sad, 0.5\n0, 2.5, happy,\n")
     spans = read_emotion_csv(path)
-    assert [(s.start_s, s.end_s, s.label, s.intensity) for s in spans] == [
-        (0.0, 2.5, "happy", 1.0),
-        (4.0, 6.0, "sad", 0.5),
+    assert [(s.start_s, s.end_s, s.label, s.intensity, s.varies) for s in spans] == [
+        (0.0, 2.5, "happy", 1.0, True),
+        (4.0, 6.0, "sad", 0.5, False),
     ]
 
 

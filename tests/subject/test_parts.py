@@ -32,8 +32,8 @@ def test_joints_are_read_back(tmp_path: Path) -> None:
     assert [name_at(subject, i) for i in (0, 99, 100, 149)] == ["a.mp4", "a.mp4", "b.mp4", "b.mp4"]
     assert split_of(subject) == make_split(150, (100,))
     assert spans_of(videos_of(subject), ("sad", "happy")) == (
-        EmotionSpan(start_s=0.0, end_s=4.0, label="sad"),
-        EmotionSpan(start_s=4.0, end_s=6.0, label="happy"),
+        EmotionSpan(start_s=0.0, end_s=4.0, label="sad", varies=True),
+        EmotionSpan(start_s=4.0, end_s=6.0, label="happy", varies=True),
     )
 
 

@@ -52,8 +52,8 @@ def test_the_subject_knows_its_videos(subject: Subject) -> None:
     assert [(one.name, one.first, one.num_frames) for one in videos_of(again)] == [("a.mp4", 0, 50), ("b.mp4", 50, 40)]
     assert joints_of(again) == (50,) and again.num_frames == 90
     assert again.labels == [
-        EmotionSpan(start_s=0.0, end_s=2.0, label="happy"),
-        EmotionSpan(start_s=2.0, end_s=3.6, label="sad"),
+        EmotionSpan(start_s=0.0, end_s=2.0, label="happy", varies=True),
+        EmotionSpan(start_s=2.0, end_s=3.6, label="sad", varies=True),
     ]
     assert again.source.name == "a.mp4, b.mp4"
 

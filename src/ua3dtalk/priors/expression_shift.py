@@ -74,15 +74,35 @@ def borrow(
         mesh: The person's mean mesh, head frame.
         mesh_basis: Motion of the mesh per unit of lower and upper signals.
     """
+    free = np.array([name not in OF_SPEECH for name in FACE_SIGNALS])
+    wanted = np.stack([np.where(free, emotions.mean_shift(name), 0.0) for name in emotions.lendable])
+    lent = coefficients(wanted, emotions, mesh, mesh_basis)
+    return replace(shift, lent=lent.astype(np.float32), lent_labels=emotions.lendable)
+
+
+def calm_face(
+    neutral: Float[np.ndarray, " 16"],
+    emotions: FaceEmotions,
+    mesh: Float[np.ndarray, "p 3"],
+    mesh_basis: Float[np.ndarray, "19 p 3"],
+) -> Float[np.ndarray, " 19"]:
+    """Lower and upper signals of a face whose face signals are ``neutral``; other arguments as in ``borrow``."""
+    return coefficients((neutral - face_signals(mesh[None])[0])[None], emotions, mesh, mesh_basis)[0]
+
+
+def coefficients(
+    wanted: Float[np.ndarray, "b 16"],
+    emotions: FaceEmotions,
+    mesh: Float[np.ndarray, "p 3"],
+    mesh_basis: Float[np.ndarray, "19 p 3"],
+) -> Float[np.ndarray, "b 19"]:
+    """Lower and upper signals that move the mesh's face signals by what is wanted: see ``borrow``."""
     rest = face_signals(mesh[None])[0]
     jacobian = np.stack([face_signals((mesh + step)[None])[0] - rest for step in mesh_basis], axis=1)  # [16, 19]
     spread = np.sqrt(np.diag(emotions.anatomy))
     design = jacobian / spread[:, None]
     gram = design.T @ design + np.eye(NUM_SIGNALS) / PLAUSIBLE**2
-    free = np.array([name not in OF_SPEECH for name in FACE_SIGNALS])
-    wanted = np.stack([np.where(free, emotions.mean_shift(name), 0.0) for name in emotions.lendable])
-    lent = np.linalg.solve(gram, design.T @ (wanted / spread).T).T
-    return replace(shift, lent=lent.astype(np.float32), lent_labels=emotions.lendable)
+    return np.linalg.solve(gram, design.T @ (wanted / spread).T).T
 
 
 def fit_shift(
@@ -92,6 +112,7 @@ def fit_shift(
     frames: Sequence[int],
     folds: Sequence[Fold],
     labelled: bool,
+    calm: Float[np.ndarray, " 19"] | None = None,
 ) -> tuple[ExpressionShift, Float32[np.ndarray, "t 19"], float]:
     """Learn the shifts on training frames.
 
@@ -103,6 +124,7 @@ def fit_shift(
         folds: Blocks of ``frames``.
         labelled: The user named the emotions: the map is trusted and fitted with little shrinkage. Without labels it
             must explain at least 2 % of the variance out of fold, else the shift is zero.
+        calm: The face at neutral, where no frame shows it; else it is fitted.
 
     Returns:
         The map, the shift of all frames (training frames out of fold unless labelled), and the share of variance
@@ -113,12 +135,12 @@ def fit_shift(
     zero = no_shift(neutral)
     if spread < 1e-6:
         return zero, np.zeros_like(face), 0.0
-    final = _fit(points[used], face[used], neutral, labelled)
+    final = _fit(points[used], face[used], neutral, labelled, calm)
     out = final.shift(points)
     if not labelled:
         for fold in folds:
             fit, held = np.asarray(fold.fit), np.asarray(fold.held)
-            out[held] = _fit(points[fit], face[fit], neutral, labelled).shift(points[held])
+            out[held] = _fit(points[fit], face[fit], neutral, labelled, calm).shift(points[held])
     centred, mean = face[used] - face[used].mean(axis=0), out[used].mean(axis=0)
     gain = 1 - float(((centred - out[used] + mean) ** 2).sum() / (centred**2).sum())
     if gain < MIN_GAIN and not labelled:
@@ -126,14 +148,17 @@ def fit_shift(
     return final, out, gain
 
 
-def _fit(points: np.ndarray, face: np.ndarray, neutral: np.ndarray, labelled: bool) -> ExpressionShift:
-    """Ridge on the leading directions of the emotion; the constant is the face at neutral."""
+def _fit(
+    points: np.ndarray, face: np.ndarray, neutral: np.ndarray, labelled: bool, calm: np.ndarray | None
+) -> ExpressionShift:
+    """Ridge on the leading directions of the emotion; the constant is the face at neutral, unless that is known."""
     away = points - neutral
     count = min(len(np.unique(away.round(4), axis=0)), 12) if labelled else DIRECTIONS
     basis = np.linalg.svd(away, full_matrices=False)[2][:count]  # [k, 128]
     code = away @ basis.T
-    design = np.concatenate([code, np.ones((len(code), 1))], axis=1)
+    constant = np.ones((len(code), 1 if calm is None else 0))
+    design = np.concatenate([code, constant], axis=1)
     strength = (0.01 if labelled else 0.5) * len(code) * float((code**2).mean())
-    ridge = np.diag(np.r_[np.full(len(basis), strength), 1e-6 * len(code)])
-    solved = np.linalg.solve(design.T @ design + ridge, design.T @ face)
-    return _shift((basis.T @ solved[:-1]).astype(np.float32), neutral)
+    ridge = np.diag(np.r_[np.full(len(basis), strength), np.full(constant.shape[1], 1e-6 * len(code))])
+    solved = np.linalg.solve(design.T @ design + ridge, design.T @ (face if calm is None else face - calm))
+    return _shift((basis.T @ solved[: len(basis)]).astype(np.float32), neutral)

@@ -18,9 +18,10 @@ from ua3dtalk.core.provenance import software
 from ua3dtalk.priors import content as content_module
 from ua3dtalk.priors import emotion_teacher
 from ua3dtalk.priors.content import ContentPrior, voice_activity
-from ua3dtalk.priors.emotion_space import EmotionSpace, extend_space, span_request
+from ua3dtalk.priors.emotion_space import EmotionSpace, extend_space
+from ua3dtalk.priors.emotion_strength import look_at_labels
 from ua3dtalk.priors.emotion_teacher import EmotionTeacher
-from ua3dtalk.priors.expression_shift import ExpressionShift, borrow, fit_shift
+from ua3dtalk.priors.expression_shift import ExpressionShift, borrow, calm_face, fit_shift
 from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
 from ua3dtalk.priors.fitted import FILE_NAME, Priors, subject_features
 from ua3dtalk.priors.head_turn import HeadTurn, fit_head_turn
@@ -38,6 +39,7 @@ from ua3dtalk.priors.style import (
     whole_face,
 )
 from ua3dtalk.priors.visual_emotion import FaceEmotions
+from ua3dtalk.subject.face_signals import face_signals
 from ua3dtalk.subject.labels import NEUTRAL
 from ua3dtalk.subject.parts import joints_of, split_of
 from ua3dtalk.subject.speech_data import SpeechFeatures
@@ -82,7 +84,8 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
     Raises:
         UserError: no speech to learn from, fewer than 150 training frames, or features of another encoder.
     """
-    settings = {"version": VERSION, "config": _plain(config), "inputs": _inputs(subject)}
+    labels = [to_plain(span) for span in subject.labels]
+    settings = {"version": VERSION, "config": _plain(config), "inputs": _inputs(subject), "labels": labels}
     if subject.stage_done(STAGE, settings):
         return
     speech, track = subject.speech(), subject.track()
@@ -186,14 +189,18 @@ def _emotion(
     heard = teacher.hear(speech, voiced)
     space = EmotionSpace(labels=teacher.labels, points=teacher.centroids.copy())
     points, confidence = heard.embedding, heard.confidence
-    probabilities = heard.probabilities
+    probabilities, calm = heard.probabilities, None
     if subject.labels:
         space = extend_space(space, subject.labels, heard.embedding, frames)
-        weights = space.weights(span_request(subject.labels, subject.num_frames), subject.num_frames)
+        track, faces = subject.track(), FaceEmotions.load()
+        shown = look_at_labels(subject.labels, face_signals(track.head_points), frames, faces, joints_of(subject))
+        if shown.neutral is not None:
+            calm = calm_face(shown.neutral, faces, track.mesh, track.mesh_basis)
+        weights = space.weights(shown.request, subject.num_frames)
         points, probabilities = space.from_weights(weights), space.probabilities(weights)
         confidence = np.ones(subject.num_frames, np.float32)
     neutral = space.points[space.labels.index(NEUTRAL)]
-    shift, shifts, gain = fit_shift(points, face, neutral, frames, folds, labelled=bool(subject.labels))
+    shift, shifts, gain = fit_shift(points, face, neutral, frames, folds, bool(subject.labels), calm)
     return _Emotion(points, probabilities, confidence, space, shift, shifts, gain)
 
 

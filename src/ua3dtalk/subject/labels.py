@@ -42,6 +42,8 @@ class EmotionSpan:
     """Name of the emotion, e.g. ``happy``."""
     intensity: float = 1.0
     """Strength, 0..1."""
+    varies: bool = False
+    """The user did not say how strong it is: ``intensity`` is the most, each frame's own is seen in the face."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.start_s < self.end_s:
@@ -54,6 +56,8 @@ class EmotionSpan:
 
 def read_emotion_csv(path: Path) -> list[EmotionSpan]:
     """Read emotion labels from a CSV file with a header ``start_s,end_s,label[,intensity]``.
+
+    Where no intensity is given, it is seen in the face, frame by frame.
 
     Raises:
         UserError: the file is missing or a line is wrong; the message names the line.
@@ -71,6 +75,7 @@ def read_emotion_csv(path: Path) -> list[EmotionSpan]:
                         end_s=float(fields["end_s"]),
                         label=fields["label"].lower(),
                         intensity=float(fields.get("intensity") or 1.0),
+                        varies=not fields.get("intensity"),
                     )
                 )
     except (KeyError, ValueError, UnicodeDecodeError, csv.Error) as error:

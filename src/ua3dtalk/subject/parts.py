@@ -75,8 +75,13 @@ def sound_offset_frames(subject: Subject, frame: int) -> float:
 
 
 def spans_of(videos: Sequence[VideoPart], labels: Sequence[str]) -> tuple[EmotionSpan, ...]:
-    """One label for the whole of each video."""
+    """One label for the whole of each video, whose strength nobody gave."""
     return tuple(
-        EmotionSpan(start_s=one.first / FPS, end_s=(one.first + one.num_frames) / FPS, label=label.strip().lower())
+        EmotionSpan(
+            start_s=one.first / FPS,
+            end_s=(one.first + one.num_frames) / FPS,
+            label=label.strip().lower(),
+            varies=True,
+        )
         for one, label in zip(videos, labels, strict=True)
     )

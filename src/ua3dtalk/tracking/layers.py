@@ -14,6 +14,8 @@ FILL_SIDE = 256
 """Larger pictures are filled in at half their size, pixels."""
 MARGIN_PX = 16
 """Rows above the highest one that shows: where its soft border ends."""
+LEAST_SEEN = 0.05
+"""Background that shows in a smaller share of the frames is filled in: it only shows at the person's soft edge."""
 FILL_BELOW = -0.15
 """The torso layer is filled behind head pixels below this height on the face: chin −0.5, forehead 0.5."""
 
@@ -39,7 +41,7 @@ def fill_holes(picture: Float[np.ndarray, "h w c"], known: Float[np.ndarray, "h 
 def masked_median(
     stack: UInt8[np.ndarray, "t h w 3"], known: Bool[np.ndarray, "t h w"]
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
-    """Median over time of the known values of each pixel, and where there was any."""
+    """Median over time of the known values of each pixel, and where there were enough (``LEAST_SEEN``)."""
     count = known.sum(0)
     result = np.zeros(stack.shape[1:], np.uint8)
     for row in range(stack.shape[1]):  # row by row: the sort needs a copy
@@ -47,7 +49,7 @@ def masked_median(
         values.sort(axis=0)
         middle = np.maximum(count[row] - 1, 0) // 2
         result[row] = np.take_along_axis(values, middle[None, :, None], 0)[0].clip(0, 255)
-    return result, count > 0
+    return result, count > LEAST_SEEN * len(stack)
 
 
 def torso_layer(

@@ -18,7 +18,7 @@ STAGE_VERSIONS = {
     "pose": 2,
     "parsing": 2,
     "expression": 2,
-    "layers": 1,
+    "layers": 2,
     "audio": 1,
 }
 """Raised when a stage's output changes for the same settings, so that old folders are made again."""
