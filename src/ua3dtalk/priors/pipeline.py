@@ -48,7 +48,7 @@ from ua3dtalk.subject.track_data import NUM_LOWER
 
 __all__ = ["EmotionRequest", "PriorFeatures", "Priors", "PriorsConfig", "fit_priors", "subject_features"]
 STAGE = "priors"
-VERSION = 4
+VERSION = 5
 """Of what is written; files of another one are fitted again."""
 MIN_TRAIN_FRAMES = 150
 
