@@ -106,7 +106,7 @@ def test_a_subject_has_its_turn_in_its_features_and_an_older_file_has_none(
     with caplog.at_level("INFO"):
         plain = Priors.load(tmp_path / "older.safetensors")
     assert "older version" in caplog.text
-    np.testing.assert_array_equal(plain.turn.weights, no_turn().weights)
+    np.testing.assert_array_equal(plain.lips.turn.weights, no_turn().weights)
     np.testing.assert_array_equal(
         plain.features(speech, FRAMES, viewmats=track.viewmats).lower, priors.features(speech, FRAMES).lower
     )

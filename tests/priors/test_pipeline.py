@@ -184,8 +184,8 @@ def test_silence_closes_the_mouth_of_a_person(fitted: Subject) -> None:
     phones[200:500], mel[200:500] = 0, np.log(1e-6)
     phones[200:500, silence_columns()[0]] = 1
     quiet = priors.features(replace(speech, phones=phones, mel=mel), 150, EmotionRequest("neutral", 0.0)).lower
-    np.testing.assert_allclose(quiet[60:115], np.tile(priors.rest, (55, 1)), atol=1e-5)
-    assert np.abs(quiet[:45, 12] - priors.rest[12]).max() > 0.5  # before it, somebody speaks
+    np.testing.assert_allclose(quiet[60:115], np.tile(priors.lips.rest, (55, 1)), atol=1e-5)
+    assert np.abs(quiet[:45, 12] - priors.lips.rest[12]).max() > 0.5  # before it, somebody speaks
 
 
 def test_style_carries_no_content() -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
-from scipy.stats import norm
 
 from ua3dtalk.avatar.conditions import STREAMS, ConditionTrack
 from ua3dtalk.avatar.lip_readings import LipReader
+from ua3dtalk.avatar.stream_scores import NORMAL, SHARES, by_others, normal_scores, strongest
 from ua3dtalk.avatar.stream_statistics import (
     ODD,
     VOICE,
@@ -48,8 +48,6 @@ Clean speech of the subjects and of four strangers stayed below .47 in 99 % of f
 FEWEST = 200
 """Frames that are needed to know what is usual."""
 _FOLDS, _GAP = 5, 25
-_SHARES = np.linspace(0.005, 0.995, 100)
-_NORMAL = norm.ppf(_SHARES)
 _SPEECH = [STREAMS.index(name) for name in ("audio", "content", "style")]
 _MEANS = ("audio", "lower", "content", "style", "emotion")
 _DISAGREES = "does not fit the other streams"
@@ -101,7 +99,7 @@ class Judgement:
         if self.scores[t, s] <= ALARM:
             return None
         stream, kind = self.names[self.kinds[t, s]]
-        if _by_others(stream, kind):
+        if by_others(stream, kind):
             return _DISAGREES
         return _WHY_LOW[stream] if self.low[t, s] else _WHY[stream, kind]
 
@@ -150,8 +148,8 @@ class Familiarity:
             found = StreamModel.fit(values, others).statistics(values)
             parts.append({key: column[fold] for key, column in found.items()})
         unseen = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        knots = {k: _NORMAL * ODD_UNIT if k[1] == ODD else np.quantile(v, _SHARES) for k, v in unseen.items()}
-        strangest = np.quantile(_strongest(unseen, knots)[0][:, _SPEECH].max(1), _SHARES)
+        knots = {k: NORMAL * ODD_UNIT if k[1] == ODD else np.quantile(v, SHARES) for k, v in unseen.items()}
+        strangest = np.quantile(strongest(unseen, knots)[0][:, _SPEECH].max(1), SHARES)
         means = {name: getattr(track, name)[frames].mean(0).cpu() for name in _MEANS}
         return cls(StreamModel.fit(values, everything), knots, strangest, means, prior)
 
@@ -165,9 +163,9 @@ class Familiarity:
         found = self._model.statistics(stream_values(track, self._prior))
         if asked:
             found.pop(("emotion", "jump"), None)
-        scores, kinds, low = _strongest(found, self._knots)
-        below = np.searchsorted(self._strangest, scores[:, _SPEECH].max(1)) / len(_SHARES)
-        voice = _normal(self._knots[VOICE], found[VOICE]) if VOICE in found else np.zeros(len(track))
+        scores, kinds, low = strongest(found, self._knots)
+        below = np.searchsorted(self._strangest, scores[:, _SPEECH].max(1)) / len(SHARES)
+        voice = normal_scores(self._knots[VOICE], found[VOICE]) if VOICE in found else np.zeros(len(track))
         return Judgement(scores, kinds, low, tuple(self._knots), voice, 1 - below)
 
     def mended(self, track: ConditionTrack, found: Judgement) -> ConditionTrack:
@@ -259,46 +257,3 @@ class Familiarity:
 
 _BASIS = ("mean", "directions", "scale")
 _TOLD = ("weights", "worth")
-
-
-def _normal(knots: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Normal scores by quantiles, straight on beyond their ends."""
-    middle = len(knots) // 2
-    above, below = (max(abs(knots[end] - knots[middle]) / _NORMAL[-1], 1e-3) for end in (-1, 0))
-    beyond = np.maximum(values - knots[-1], 0) / above - np.maximum(knots[0] - values, 0) / below
-    return np.interp(values, knots, _NORMAL) + beyond
-
-
-def _strongest(
-    statistics: Mapping[Statistic, np.ndarray], knots: Mapping[Statistic, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per frame and stream: the largest score, its statistic, and whether it was small. [T, S] each."""
-    frames = len(next(iter(statistics.values())))
-    names = list(knots)
-    scores, kinds = np.zeros((frames, len(STREAMS))), np.zeros((frames, len(STREAMS)), np.int64)
-    low = np.zeros((frames, len(STREAMS)), bool)
-    for s, stream in enumerate(STREAMS):
-        normal = {
-            key: _normal(knots[key], column) for key, column in statistics.items() if key[0] == stream and key != VOICE
-        }
-        witnessed = [key for key in normal if _by_others(*key)]
-        for key, column in normal.items():
-            if key not in witnessed:
-                _note(scores[:, s], kinds[:, s], low[:, s], np.abs(column), names.index(key), column < 0)
-        if witnessed:
-            least = np.min([normal[key] for key in witnessed], axis=0)
-            _note(scores[:, s], kinds[:, s], low[:, s], least, names.index(witnessed[0]), np.zeros(frames, bool))
-    return scores, kinds, low
-
-
-def _by_others(stream: str, kind: str) -> bool:
-    """Whether a statistic compares a stream with its witnesses: then only too much of it is strange."""
-    return kind == ODD or kind in WITNESSES.get(stream, ())
-
-
-def _note(
-    scores: np.ndarray, kinds: np.ndarray, low: np.ndarray, new: np.ndarray, kind: int, small: np.ndarray
-) -> None:
-    """Where a statistic is stranger than those before it, note it (in place)."""
-    more = new > scores
-    scores[more], kinds[more], low[more] = new[more], kind, small[more]

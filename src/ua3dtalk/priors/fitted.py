@@ -19,8 +19,8 @@ from ua3dtalk.priors.emotion_teacher import EmotionTeacher
 from ua3dtalk.priors.expression_shift import ExpressionShift
 from ua3dtalk.priors.features import EmotionMix, EmotionRequest, PriorFeatures
 from ua3dtalk.priors.head_turn import HeadTurn, no_turn
-from ua3dtalk.priors.person import PersonContent, predict_person
-from ua3dtalk.priors.silence import close_in_silence
+from ua3dtalk.priors.person import PersonContent
+from ua3dtalk.priors.person_lips import PersonLips
 from ua3dtalk.priors.style import StyleNet, given_style, style_features, whole_face
 from ua3dtalk.subject.labels import NEUTRAL
 from ua3dtalk.subject.speech_data import SpeechFeatures, extends
@@ -36,37 +36,31 @@ class Priors:
 
     Args:
         content: Speaker-independent content prior.
-        person: The person's lower face from phones.
-        rest: Lower face at rest.
+        lips: The person's lower face.
         style: The person's style network.
         teacher: Emotion teacher.
         space: Emotion space, with the subject's own labels.
         shift: How emotion moves the face.
-        turn: How the head's turn moves the lower face.
         facts: Where all this comes from, and figures; JSON values.
     """
 
     def __init__(
         self,
         content: ContentPrior,
-        person: PersonContent,
-        rest: Float32[np.ndarray, " 13"],
+        lips: PersonLips,
         style: StyleNet,
         teacher: EmotionTeacher,
         space: EmotionSpace,
         shift: ExpressionShift,
-        turn: HeadTurn,
         *,
         facts: dict[str, Any],
     ) -> None:
         self.content = content
-        self.person = person
-        self.rest = rest
+        self.lips = lips
         self.style = style.eval()
         self.teacher = teacher
         self.space = space
         self.shift = shift
-        self.turn = turn
         self.facts = facts
 
     @property
@@ -129,9 +123,7 @@ class Priors:
         content = self.content.features(speech, voiced)
         style = style_features(self.style, speech, num_frames)
         by_style = np.ascontiguousarray(whole_face(self.style, style, content)[:, :NUM_LOWER])
-        lower = close_in_silence(predict_person(self.person, self.content, speech, by_style), voiced, self.rest)
-        if viewmats is not None:
-            lower = lower + self.turn.lower(viewmats)
+        lower = self.lips.lower(self.content, speech, by_style, voiced, viewmats)
         return PriorFeatures(
             content=content,
             style=given_style(self.style, style),
@@ -163,19 +155,19 @@ class Priors:
     def tensors(self) -> dict[str, Tensor]:
         """Everything by name, ``group.name``."""
         numpy = {
-            "person.weights": self.person.weights,
-            "person.gain": self.person.gain,
-            "person.centre": self.person.centre,
-            "person.penalty": self.person.penalty,
-            "person.style_share": self.person.style_share,
-            "rest.lower": self.rest,
+            "person.weights": self.lips.person.weights,
+            "person.gain": self.lips.person.gain,
+            "person.centre": self.lips.person.centre,
+            "person.penalty": self.lips.person.penalty,
+            "person.style_share": self.lips.person.style_share,
+            "rest.lower": self.lips.rest,
             "space.points": self.space.points,
             "shift.weights": self.shift.weights,
             "shift.neutral": self.shift.neutral,
             "shift.lent": self.shift.lent,
-            "turn.mean": self.turn.mean,
-            "turn.limits": self.turn.limits,
-            "turn.weights": self.turn.weights,
+            "turn.mean": self.lips.turn.mean,
+            "turn.limits": self.lips.turn.limits,
+            "turn.weights": self.lips.turn.weights,
         }
         found = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in numpy.items()}
         found |= {f"content.{name}": tensor for name, tensor in self.content.tensors().items()}
@@ -238,8 +230,11 @@ class Priors:
             load_into(style, parts["style"], where)
             return Priors(
                 ContentPrior.from_tensors(parts["content"], header["encoder"], header["content"]),
-                PersonContent(**person),
-                parts["rest"]["lower"].numpy(),
+                PersonLips(
+                    person=PersonContent(**person),
+                    rest=parts["rest"]["lower"].numpy(),
+                    turn=_turn_of(parts["turn"], where),
+                ),
                 style,
                 EmotionTeacher.from_tensors(parts["emotion"], header["emotion"], where),
                 EmotionSpace(
@@ -248,7 +243,6 @@ class Priors:
                     shown=tuple(header["shown"]),
                 ),
                 ExpressionShift(**shift, lent_labels=tuple(header["lent"])),
-                _turn_of(parts["turn"], where),
                 facts=header["facts"],
             )
         except (KeyError, TypeError) as error:

@@ -26,8 +26,8 @@ from ua3dtalk.priors.features import EmotionRequest, PriorFeatures
 from ua3dtalk.priors.fitted import FILE_NAME, Priors, subject_features
 from ua3dtalk.priors.head_turn import HeadTurn, fit_head_turn
 from ua3dtalk.priors.offset import correlation
-from ua3dtalk.priors.person import FPS, Fold, PersonContent, fit_person, make_folds, predict_person
-from ua3dtalk.priors.silence import close_in_silence, rest_pose
+from ua3dtalk.priors.person import FPS, Fold, PersonContent, make_folds
+from ua3dtalk.priors.person_lips import PersonLips, fit_lips
 from ua3dtalk.priors.speech_choice import CONTENT_FILE, EMOTION_FILE, chosen_files
 from ua3dtalk.priors.style import (
     StyleConfig,
@@ -110,25 +110,27 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
         calm[:, :NUM_LOWER] -= turned
         style = _style(content.features(speech, voiced), speech, calm, frames, folds, config)
         task.advance(note="style")
-        lips = _lips(content, speech, calm[:, :NUM_LOWER], style.lower, voiced, frames, folds, joints)
+        calm_lower = np.ascontiguousarray(calm[:, :NUM_LOWER])
+        person, rest, spoken = fit_lips(content, speech, calm_lower, style.lower, voiced, frames, folds, joints)
         task.advance(note="content")
     features = PriorFeatures(
         content=style.content,
         style=style.features,
         emotion=emotion.points,
-        lower=lips.lower + turned + emotion.shifts[:, :NUM_LOWER],
+        lower=spoken + turned + emotion.shifts[:, :NUM_LOWER],
         upper_offset=np.ascontiguousarray(emotion.shifts[:, NUM_LOWER:]),
         emotion_probs=emotion.probabilities,
         confidence=emotion.confidence,
         voiced=voiced,
     )
-    figures = _figures(features, track.lower, frames, list(split.test)) | _settled(emotion, style, lips.person)
+    figures = _figures(features, track.lower, frames, list(split.test)) | _settled(emotion, style, person)
     log.info(
         "priors: the mouth's opening from sound and pose, on seconds left out of the fit: r %.2f, amplitude %.2f",
         *(figures[f"out_of_fold_opening_{name}"] for name in ("r", "std_ratio")),
     )
     shift = borrow(emotion.shift, FaceEmotions.load(), track.mesh, track.mesh_basis)
-    priors = Priors(content, lips.person, lips.rest, style.net, teacher, emotion.space, shift, turn, facts={
+    lips = PersonLips(person=person, rest=rest, turn=turn)
+    priors = Priors(content, lips, style.net, teacher, emotion.space, shift, facts={
         "subject": {"source_sha256": subject.source_sha256, "frames": len(frames), "labelled": bool(subject.labels)},
         "figures": figures, "config": _plain(config), "software": software(), **_place(speech),
     })  # fmt: skip
@@ -158,13 +160,6 @@ class _Emotion:
     shift: ExpressionShift
     shifts: Float32[np.ndarray, "t 19"]
     gain: float
-
-
-@dataclass
-class _Lips:
-    person: PersonContent
-    rest: np.ndarray
-    lower: Float32[np.ndarray, "t 13"]
 
 
 @dataclass
@@ -202,29 +197,6 @@ def _emotion(
     neutral = space.points[space.labels.index(NEUTRAL)]
     shift, shifts, gain = fit_shift(points, face, neutral, frames, folds, bool(subject.labels), calm)
     return _Emotion(points, probabilities, confidence, space, shift, shifts, gain)
-
-
-def _lips(
-    content: ContentPrior,
-    speech: SpeechFeatures,
-    lower: np.ndarray,
-    by_style: np.ndarray,
-    voiced: np.ndarray,
-    frames: list[int],
-    folds: Sequence[Fold],
-    joints: Sequence[int],
-) -> _Lips:
-    """Lower face from speech, without the emotion's share and the turn's; training frames out of fold."""
-    person, held_out = fit_person(content, speech, lower, by_style, frames, folds)
-    predicted = predict_person(person, content, speech, by_style)
-    predicted[np.asarray(frames)] = held_out
-    rest = rest_pose(lower, voiced, frames, joints)
-    closed = close_in_silence(predicted, voiced, rest, joints)
-    for fold in folds:  # each block's rest from the others
-        held = np.asarray(fold.held)
-        of_fold = rest_pose(lower, voiced, fold.fit, joints)
-        closed[held] = close_in_silence(predicted, voiced, of_fold, joints)[held]
-    return _Lips(person, rest, closed)
 
 
 def _style(

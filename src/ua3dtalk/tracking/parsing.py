@@ -18,8 +18,9 @@ from ua3dtalk.subject.labels import Label
 from ua3dtalk.tracking.alignment import HeadPlane, face_coordinates
 from ua3dtalk.tracking.colour import BINS, ColourModels, colour_bins
 from ua3dtalk.tracking.mouth import find_inner_mouth
-from ua3dtalk.tracking.regions import FaceRegions, face_regions, polygon
-from ua3dtalk.tracking.topology import CHIN, FACE_OVAL, FOREHEAD_TOP, LOWER_LIP_INNER
+from ua3dtalk.tracking.position_priors import level_shoulders, position_priors
+from ua3dtalk.tracking.regions import FaceRegions, face_regions
+from ua3dtalk.tracking.topology import CHIN, FOREHEAD_TOP, LOWER_LIP_INNER
 
 HAIR, SKIN, NECK, TORSO, BACKGROUND = range(5)
 WORK_SIDE = 256
@@ -55,43 +56,6 @@ class Keyframe:
     """``colour_bins`` of the frame at working size, [H, W]."""
     person: Float32[np.ndarray, "h w"]
     """Person probability."""
-
-
-def _step(x: np.ndarray) -> np.ndarray:
-    """A soft step from 0 to 1."""
-    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
-
-
-def position_priors(
-    plane: HeadPlane, face: Float[np.ndarray, "468 2"], long_hair: tuple[bool, bool] = (False, False)
-) -> Float32[np.ndarray, "h w 4"]:
-    """Where hair, skin, neck and torso are expected around a typical face, given that a pixel shows the person.
-
-    Args:
-        plane: The head-aligned plane.
-        face: The typical face's mesh in it, pixels.
-        long_hair: Whether hair falls below the jaw on the picture's left and right side.
-    """
-    u, v = face_coordinates(plane, face)
-    aside = np.abs(u)
-    shape = (plane.height, plane.width)
-    oval = polygon(shape, face[list(FACE_OVAL)] + 0.5).astype(np.float32)
-    oval = cv2.GaussianBlur(oval, (0, 0), max(1.0, plane.height / 300))
-    below = _step(-(v + 0.60) / 0.05)
-    forehead = _step((0.72 - v) / 0.05) * _step((v - 0.2) / 0.05) * np.exp(-((aside / 0.42) ** 4)) * 0.5
-    ear = np.exp(-(((aside - 0.46) / 0.06) ** 2)) * np.exp(-(((v - 0.02) / 0.18) ** 2)) * 0.45
-    skin = np.maximum(np.maximum(oval * (1 - 0.98 * below), forehead), ear)
-    # Beside and below the jaw hair is possible, shoulders are likelier: colour has to speak for hair there.
-    low = _step(-(v + 0.38) / 0.06)
-    hair = (1 - oval * 0.98) * np.clip(_step((aside - 0.3) / 0.04) + _step((v - 0.35) / 0.05), 0.01, 1) * 0.6
-    falls = np.where(u < 0, long_hair[0], long_hair[1]) * _step((aside - 0.2) / 0.04) * _step((0.95 - aside) / 0.08)
-    hair = hair * ((1 - low) + low * (0.12 + 0.88 * falls) * _step((v + 1.5) / 0.1)) + 0.0005
-    under_jaw = (1 - oval) * _step((-0.28 - v) / 0.04) * _step((0.46 - aside) / 0.03)
-    neck = np.maximum(below * np.exp(-((u / 0.42) ** 4)) * _step((v + 1.05) / 0.08), under_jaw) * 0.6
-    shoulders = low * _step((aside - 0.44) / 0.04) * 0.5 * (1 - 0.6 * falls)
-    torso = np.maximum(below * np.clip(_step(-(v + 0.75) / 0.08), 0, 1), shoulders) + 1e-4
-    priors = np.stack([hair, skin + 1e-3, neck + 1e-4, torso], -1).astype(np.float32)
-    return priors / priors.sum(-1, keepdims=True)
 
 
 class Parser:
@@ -138,7 +102,7 @@ class Parser:
     def _learn(self, keyframes: list[Keyframe]) -> None:
         colours = ColourModels(5)
         skin = ColourModels(2)
-        priors = (self._plane.to_frame(key.index, self._geometry) for key in keyframes)
+        priors = (self._with_torso(key.index, self._plane.to_frame(key.index, self._geometry)) for key in keyframes)
         all_sure = [(p > 0.75) & (key.person > 0.9)[..., None] for p, key in zip(priors, keyframes, strict=True)]
         for key, sure in zip(keyframes, all_sure, strict=True):
             skin.add(key.bins.ravel(), np.stack([sure[..., SKIN].ravel(), ~sure[..., SKIN].ravel()]).astype(np.float64))
@@ -172,8 +136,17 @@ class Parser:
 
     def _posterior(self, t: int, bins: np.ndarray) -> Float32[np.ndarray, "h w 4"]:
         """Probability of hair, skin, neck, torso per pixel of frame ``t``, given that it shows the person."""
-        odds = np.exp(self._plane.to_frame(t, self._log_positions) + self._evidence[bins])
+        places = self._with_torso(t, np.exp(self._plane.to_frame(t, self._log_positions)))
+        odds = places * np.exp(self._evidence[bins])
         return odds / (odds[..., 0] + odds[..., 1] + odds[..., 2] + odds[..., 3])[..., None]
+
+    def _with_torso(self, t: int, places: Float32[np.ndarray, "h w 4"]) -> Float32[np.ndarray, "h w 4"]:
+        """Position priors of frame ``t`` with its shoulders level: what else was expected there gives way."""
+        torso = np.maximum(places[..., TORSO], level_shoulders(self._plane, self._face, t))
+        others = (1 - torso) / np.maximum(places.sum(-1) - places[..., TORSO], 1e-6)
+        found = places * others[..., None]
+        found[..., TORSO] = torso
+        return found
 
     def label(
         self,

@@ -16,7 +16,7 @@ STAGE_VERSIONS = {
     "frames": 1,
     "landmarks": 2,
     "pose": 2,
-    "parsing": 2,
+    "parsing": 3,
     "expression": 2,
     "layers": 2,
     "audio": 1,
