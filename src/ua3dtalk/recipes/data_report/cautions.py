@@ -279,7 +279,7 @@ def _emotion(emotion: EmotionFacts) -> Iterator[Finding]:
     if emotion.seconds and not calm and emotion.unlabelled_s < LABEL_S:
         yield _warn(
             "emotion",
-            "No neutral face is shown: weak emotions and `neutral` are guesses between those that are.",
+            "No neutral face is shown: `neutral` is estimated, and weak emotions with it.",
             "Record the person with a neutral face too.",
         )
     if emotion.outside_s > 0.1:
