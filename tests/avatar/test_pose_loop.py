@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
 
 from ua3dtalk.avatar.pose_loop import LONGEST_LOOP_FRAMES, calmest_stretch
 
 
-def test_the_calmest_stretch_of_one_video() -> None:
+@pytest.mark.parametrize("axis", ["y", "z"])
+def test_the_calmest_stretch_of_one_video(axis: str) -> None:
     viewmats = np.tile(np.eye(4), (600, 1, 1))
-    viewmats[:200, 2, 0] = 0.3  # turned away at first
+    viewmats[:200, :3, :3] = Rotation.from_euler(axis, 0.3).as_matrix()  # turned away, or tilted, at first
     frames = calmest_stretch(viewmats, np.arange(600))
     assert len(frames) == LONGEST_LOOP_FRAMES and frames[0] >= 200 and (np.diff(frames) == 1).all()
 

@@ -64,8 +64,8 @@ def calmest_stretch(
     longest = max(pieces(len(frames), borders), key=len)
     frames = frames[longest.start : longest.stop]
     length = min(LONGEST_LOOP_FRAMES, len(frames))
-    axis = viewmats[frames, 2, :3]
-    far = np.linalg.norm(axis - np.median(axis, 0), axis=1)
+    turns = viewmats[frames, :3, :3]
+    far = np.linalg.norm(turns - np.median(turns, 0), axis=(1, 2))  # a head that tilts is as far off as one that turns
     sums = np.convolve(far, np.ones(length), "valid")
     start = int(np.argmin(sums))
     return frames[start : start + length]
