@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from speakers import PRIOR, speaker
 
 from ua3dtalk.avatar.lip_readings import HEARD, SAID, SHOWN, LipReader, hear
@@ -46,3 +47,10 @@ def test_one_witness_alone_says_nothing() -> None:
     assert LipReader.fit({SHOWN: rows[SHOWN]}, FRAMES).odd_ones({SHOWN: rows[SHOWN]}) == {}
     reader = LipReader.fit({SAID: rows[SAID], SHOWN: rows[SHOWN]}, FRAMES)
     assert set(reader.odd_ones({SAID: rows[SAID], SHOWN: rows[SHOWN]})) == {SAID}
+
+
+def test_long_sound_is_heard_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = speaker(0).audio.numpy()[:700]
+    whole = hear(windows, PRIOR)
+    monkeypatch.setattr("ua3dtalk.avatar.lip_readings._BLOCK", 250)
+    np.testing.assert_allclose(hear(windows, PRIOR), whole, atol=2e-5)

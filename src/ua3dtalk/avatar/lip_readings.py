@@ -25,6 +25,8 @@ WINDOW = 31
 STILL = 0.1
 """Movement below this share of the usual says nothing for or against: silence agrees with silence."""
 _RIDGE = 10.0
+_BLOCK, _MARGIN = 3000, 16
+"""Frames that are heard at once, so that memory does not grow with the speech, and what is heard around them."""
 _NOW = slice(
     FEATURE_SHIFTS_S.index(0.0) * len(FEATURE_COLUMNS), (FEATURE_SHIFTS_S.index(0.0) + 1) * len(FEATURE_COLUMNS)
 )
@@ -35,8 +37,13 @@ def hear(windows: Float32[np.ndarray, "t 42 16"], prior: ContentPrior) -> Float3
 
     On clean speech its nine lips of the present moment correlate with those of the content stream by .70 to .98.
     """
-    speech = SpeechFeatures.from_windows(windows, prior.encoder)
-    return prior.by_phones().features(speech, voice_activity(speech, len(windows)))
+    phones, parts = prior.by_phones(), []
+    for low in range(0, len(windows), _BLOCK):
+        first, stop = max(0, low - _MARGIN), min(low + _BLOCK, len(windows))
+        speech = SpeechFeatures.from_windows(windows[first : stop + _MARGIN], prior.encoder)
+        around = min(stop + _MARGIN, len(windows)) - first
+        parts.append(phones.features(speech, voice_activity(speech, around))[low - first : stop - first])
+    return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
