@@ -3,7 +3,7 @@
 ```python
 import ua3dtalk
 
-ua3dtalk.prepare("me.mp4", "me", i_have_consent=True)
+ua3dtalk.prepare("me.mp4", "me", labels="me.csv", i_have_consent=True)  # which emotion is shown when
 ua3dtalk.train("me", "me-avatar", preset="quick")
 ua3dtalk.synthesize("me-avatar", "speech.wav", "talk.mp4", emotion="happy", intensity=0.7)
 metrics = ua3dtalk.evaluate("me-avatar", "report")
