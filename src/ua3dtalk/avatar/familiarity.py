@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -226,10 +227,11 @@ class Familiarity:
         """
         if not (folder / FILE).exists():
             return None
-        if load_tensors(folder / FILE, kind=KIND)[1].get("version") != VERSION:
+        tensors, header = load_tensors(folder / FILE, kind=KIND)
+        if header.get("version") != VERSION:
             log.warning("%s was written by an older version and is left out: train again for reasons to doubt.", FILE)
             return None
-        return cls.load(folder, prior)
+        return cls._from_tensors(tensors, header, prior)
 
     @classmethod
     def load(cls, folder: Path, prior: ContentPrior) -> Familiarity:
@@ -241,6 +243,12 @@ class Familiarity:
         tensors, header = load_tensors(folder / FILE, kind=KIND)
         if header.get("version") != VERSION:
             raise UserError(f"{folder / FILE} was written by another version.", "Train again.")
+        return cls._from_tensors(tensors, header, prior)
+
+    @classmethod
+    def _from_tensors(
+        cls, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any], prior: ContentPrior
+    ) -> Familiarity:
         found = {name: value.numpy() for name, value in tensors.items()}
         pick = lambda start: {n.removeprefix(start): v for n, v in found.items() if n.startswith(start)}  # noqa: E731
         named = [(str(stream), str(kind)) for stream, kind in header["statistics"]]

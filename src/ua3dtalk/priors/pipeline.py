@@ -44,7 +44,7 @@ from ua3dtalk.subject.labels import NEUTRAL
 from ua3dtalk.subject.parts import joints_of, split_of
 from ua3dtalk.subject.speech_data import SpeechFeatures
 from ua3dtalk.subject.store import Subject
-from ua3dtalk.subject.track_data import NUM_LOWER
+from ua3dtalk.subject.track_data import NUM_LOWER, TrackData
 
 __all__ = ["EmotionRequest", "PriorFeatures", "Priors", "PriorsConfig", "fit_priors", "subject_features"]
 STAGE = "priors"
@@ -103,7 +103,7 @@ def fit_priors(subject: Subject, config: PriorsConfig = PriorsConfig(), progress
     folds = make_folds(frames, config.folds, joints)
     with progress.task("priors", 3) as task:
         voiced = voice_activity(speech, subject.num_frames)
-        emotion = _emotion(subject, teacher, speech, voiced, face, frames, folds)
+        emotion = _emotion(subject, track, teacher, speech, voiced, face, frames, folds)
         task.advance(note="emotion")
         calm = face - emotion.shifts  # emotion is added again at the end, and so is what the head's turn does
         turn, turned = _turn(content, speech, track.viewmats, calm[:, :NUM_LOWER], frames, folds)
@@ -173,6 +173,7 @@ class _Style:
 
 def _emotion(
     subject: Subject,
+    track: TrackData,
     teacher: EmotionTeacher,
     speech: SpeechFeatures,
     voiced: np.ndarray,
@@ -187,7 +188,7 @@ def _emotion(
     probabilities, calm = heard.probabilities, None
     if subject.labels:
         space = extend_space(space, subject.labels, heard.embedding, frames)
-        track, faces = subject.track(), FaceEmotions.load()
+        faces = FaceEmotions.load()
         shown = look_at_labels(subject.labels, face_signals(track.head_points), frames, faces, joints_of(subject))
         if shown.neutral is not None:
             calm = calm_face(shown.neutral, faces, track.mesh, track.mesh_basis)
